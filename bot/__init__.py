@@ -1,0 +1,1 @@
+"""Paperboy: the day's computer-vision papers, scored, read and delivered to a team's channels."""

@@ -1,0 +1,1 @@
+"""What a paper is worth and what it says."""

@@ -1,0 +1,292 @@
+"""Every Protocol of the outside on one page: what the core asks for, and what an adapter has to promise."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from bot.models import (
+    Address,
+    AnalystKind,
+    ArxivId,
+    DayList,
+    DeepDive,
+    Finding,
+    FullText,
+    Message,
+    Meter,
+    Paper,
+    Part,
+    PartState,
+    Profile,
+    Ranking,
+    Report,
+    ReportKey,
+    Score,
+)
+from bot.report.document import Document
+
+ReplyT = TypeVar("ReplyT", bound=BaseModel)
+
+
+class Clock(Protocol):
+    """Time, handed in."""
+
+    def now(self) -> datetime:
+        """The moment, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump, for durations."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Source(Protocol):
+    """Lists of papers by day."""
+
+    name: str
+
+    async def list_day(self, day: date) -> DayList:
+        """The list of `day`, ordered best first; empty when there is none. Raises SourceError."""
+
+
+class Metadata(Protocol):
+    """What arXiv itself says of papers."""
+
+    async def papers(self, ids: Sequence[ArxivId]) -> Mapping[str, Paper]:
+        """Papers by ID without version, in one request; unknown IDs are left out. Raises SourceError."""
+
+
+class FullTexts(Protocol):
+    """What can be read of a paper."""
+
+    async def fetch(self, paper: Paper) -> FullText:
+        """The best text there is, at worst the abstract. Never raises for an upstream's trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation with a model."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[ReplyT]):
+    """A validated reply: `value` parsed, `text` the raw JSON (for a repair turn), `model` who answered."""
+
+    value: ReplyT
+    text: str
+    model: str
+    cost_usd: float | None = None
+
+
+class LLM(Protocol):
+    """A language model that fills a schema."""
+
+    model: str
+    """The configured model's name, "" when there is none."""
+
+    async def ask(self, name: str, turns: Sequence[Turn], schema: type[ReplyT], meter: Meter) -> Reply[ReplyT]:
+        """Asks under the schema's `name` ("score"). Every HTTP request counts in `meter`, failed ones too.
+
+        Raises ModelError (its `key` a `failure.*` wording), BudgetError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """For whom, in which language, and on whose bill an analyst works. `fresh` asks the model anew, past the cache."""
+
+    profile: Profile
+    language: str
+    meter: Meter
+    fresh: bool = False
+
+
+class Analyst(Protocol):
+    """Judges papers and reads them."""
+
+    kind: AnalystKind
+    model: str
+    """"" for the extractive analyst."""
+
+    def prompts(self, language: str) -> tuple[str, ...]:
+        """The refs of the prompts it uses in `language`."""
+
+    async def score(self, paper: Paper, brief: Brief) -> Score:
+        """Raises ModelError."""
+
+    async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
+        """Raises ModelError, also when fewer than three sections stand after the proof."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What earlier parts of the same delivery left behind.
+
+    `root` is the first message's ID (None when nothing was surely posted yet); `sent` maps document keys to the ID of
+    their first message.
+    """
+
+    root: str | None
+    sent: Mapping[str, str]
+
+
+class Channel(Protocol):
+    """A place to post on some platform. One object an address."""
+
+    address: Address
+
+    def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
+        """Messages within the platform's limits, in order, parts numbered, nothing truncated. Pure."""
+
+    async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
+        """Posts once and returns the message IDs. `key` (the part's) is attached where the platform can look it up.
+
+        Never repeats anything by itself. Total time is bounded by SEND_SECONDS. Raises SendError.
+        """
+
+    async def find(self, key: str, thread: Thread, since: datetime) -> tuple[str, ...] | None:
+        """The IDs of what was posted under `key`, None when surely nothing was.
+
+        Raises SendError(UNKNOWN) when the platform cannot tell (Telegram never can).
+        """
+
+    async def check(self) -> Sequence[Finding]:
+        """Can this address be posted to? Posts nothing."""
+
+
+SEND_SECONDS = (
+    20.0  # a send's whole HTTP time; shorter than the lease (30 s), so that a live owner never loses its part
+)
+
+
+class Lists(Protocol):
+    """Store: lists and papers as they were captured."""
+
+    async def keep_list(self, day_list: DayList) -> None: ...
+    async def list_of(self, day: date) -> DayList | None: ...
+    async def paper(self, arxiv_id: str) -> Paper | None: ...
+
+
+class Rankings(Protocol):
+    """Store: rankings and what reports chose."""
+
+    async def keep_ranking(self, ranking: Ranking) -> None:
+        """Keeps it as the ranking of (day, profile name, language), replacing an earlier one."""
+
+    async def ranking(self, day: date, profile: str, language: str) -> Ranking | None: ...
+    async def rankings(self, day: date, profile: str) -> tuple[Ranking, ...]:
+        """Those of all languages, oldest first."""
+
+    async def newest_ranking_day(self, profile: str) -> date | None: ...
+    async def chosen_before(self, profile: str, day: date, since: date) -> Mapping[str, date]:
+        """IDs that reports planned for delivery chose on a day in [since, day), with that (latest) day."""
+
+
+class Reports(Protocol):
+    """Store: finished reports."""
+
+    async def keep_report(self, report: Report) -> None: ...
+    async def report(self, day: date, profile: str, language: str) -> Report | None:
+        """The latest edition."""
+
+    async def reports(self, limit: int) -> tuple[Report, ...]:
+        """Latest editions, newest day first."""
+
+
+class Analyses(Protocol):
+    """Store: scores and deep dives by the key of everything they depend on, as JSON."""
+
+    async def analysis(self, key: str) -> str | None: ...
+    async def keep_analysis(self, key: str, content: str) -> None: ...
+
+
+class Spending(Protocol):
+    """Store: what the models cost, by UTC day."""
+
+    async def reserve_spend(self, day: date, usd: float, limit: float) -> bool:
+        """Adds `usd` to the day in one step if the sum stays within `limit`; False leaves it as it was."""
+
+    async def settle_spend(self, day: date, difference: float) -> None:
+        """Corrects a reservation by actual minus reserved."""
+
+    async def spent(self, day: date) -> float: ...
+
+
+class Ledger(Protocol):
+    """Store: what was sent where (DESIGN section 5). Declared for `bot.delivery`."""
+
+    async def plan(self, report: ReportKey, parts: Sequence[Part]) -> None:
+        """Writes all parts and marks the report as planned, in one transaction; existing keys stay as they are."""
+
+    async def planned_report(self, day: date, profile: str, language: str) -> bool:
+        """Was any edition of this report planned for delivery?"""
+
+    async def delivery(self, key: str) -> tuple[Part, ...]:
+        """Its parts in order; empty when it was never planned."""
+
+    async def part(self, key: str) -> Part | None: ...
+    async def deliveries(self, limit: int) -> tuple[Part, ...]:
+        """The parts of the newest `limit` deliveries, newest delivery first, parts in order."""
+
+    async def unfinished(self) -> tuple[str, ...]:
+        """Delivery keys that have a part `planned` or `sending`, oldest first."""
+
+    async def claim(self, key: str, owner: str, now: datetime, lease: datetime) -> bool:
+        """Planned -> sending by `owner` until `lease`; True also when `owner` holds it already. Counts the attempt."""
+
+    async def recover(self, key: str, owner: str, now: datetime, lease: datetime) -> bool:
+        """Sending with a lease before `now` -> sending by `owner`: who gets True decides what became of it."""
+
+    async def record(self, key: str, owner: str, state: PartState, ids: Sequence[str] = (), error: str = "") -> bool:
+        """Sending by `owner` -> `state` (PLANNED gives it back). False when `owner` no longer holds it."""
+
+    async def settle(self, key: str, state: PartState) -> bool:
+        """The operator's word on a part that is `unknown` or `failed`: PLANNED (send again) or DROPPED."""
+
+    async def close(self, address: Address, reason: str) -> None:
+        """Nothing can be posted there any more, until `open` is called."""
+
+    async def open(self, address: Address) -> None: ...
+    async def closed(self, address: Address) -> str | None:
+        """Why nothing can be posted there, None when it is open."""
+
+    async def move(self, address: Address, target: str) -> None:
+        """The chat has a new ID (Telegram's migration to a supergroup)."""
+
+    async def moved(self, address: Address) -> str | None: ...
+
+
+class Notes(Protocol):
+    """Store: small facts worth remembering over a restart (a model's structured mode, what the operator was told)."""
+
+    async def note(self, key: str) -> str | None: ...
+    async def keep_note(self, key: str, value: str) -> None: ...
+
+
+class Store(Lists, Rankings, Reports, Analyses, Spending, Ledger, Notes, Protocol):
+    """Where truth lives. Every method is one intent, atomic, and safe to repeat. Raises StoreError."""
+
+    async def ping(self) -> None:
+        """Can it be read and written? Raises StoreError."""
+
+
+Job = Callable[[Mapping[str, str]], Awaitable[None]]
+
+
+class Engine(Protocol):
+    """Where jobs run. The queue is disposable: whatever is lost is submitted again by who still wants it."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Work is done inside this context; leaving it lets running jobs finish for a while, then cancels them."""
+
+    async def submit(self, job: str, key: str, arguments: Mapping[str, str]) -> bool:
+        """Starts the named job unless one with `key` runs or waits already (then False)."""
+
+    async def cancel(self, key: str) -> bool: ...

@@ -1,0 +1,445 @@
+"""The words that everybody shares, as frozen data without I/O."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Literal
+
+ARXIV = "https://arxiv.org"  # where readers are sent; where Paperboy itself fetches from is a setting
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ArxivId:
+    """An arXiv ID without its version ("2602.19089", "hep-th/9901001") and the version, where one was named.
+
+    Grammar: https://info.arxiv.org/help/arxiv_identifier.html
+    """
+
+    id: str
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return self.id if self.version is None else f"{self.id}v{self.version}"
+
+    @property
+    def abs_url(self) -> str:
+        return f"{ARXIV}/abs/{self}"
+
+    @property
+    def pdf_url(self) -> str:
+        return f"{ARXIV}/pdf/{self}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ArxivId":
+        """The one arXiv ID in `text`, in any form that people paste. Raises InputError with a wording for the user."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A paper as a list or arXiv describes it. Texts are single-spaced; `upvotes` is 0 where unknown."""
+
+    arxiv_id: ArxivId
+    title: str
+    abstract: str
+    authors: tuple[str, ...] = ()
+    published: datetime | None = None
+    upvotes: int = 0
+    source: str = "huggingface"
+    organization: str | None = None
+    code_url: str | None = None
+    project_url: str | None = None
+    categories: tuple[str, ...] = ()
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayList:
+    """What a source listed on `day` (UTC), best first. `skipped` counts broken items.
+
+    `captured_at` tells a finished day from one that was still filling up.
+    """
+
+    day: date
+    papers: tuple[Paper, ...]
+    captured_at: datetime
+    skipped: int = 0
+    origin: str = "huggingface"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one team cares about."""
+
+    name: str
+    interests: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    audience: str = ""
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits of the content (not the name): equal contents share analyses."""
+        content = json.dumps([self.interests, self.exclude, self.audience], ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+class AnalystKind(StrEnum):
+    """Who judged: a language model, or the extractive analyst that needs none."""
+
+    MODEL = "model"
+    EXTRACTIVE = "extractive"
+
+
+@dataclass(frozen=True, slots=True)
+class SubScores:
+    """Four integers 0-10: match with the interests, use of the method for the team, novelty, rigor of the evidence."""
+
+    topic: int
+    method: int
+    novelty: int
+    rigor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a paper is worth to a profile: `value` 0-100, computed by code from `sub`. `prompt` is the prompt's ref.
+
+    `quote` is the paper's own span that supports the topic ("" where none was found). `reason` may hold inline Markdown
+    and TeX, nothing else; it is empty when only the sub-scores are known.
+    """
+
+    value: int
+    sub: SubScores
+    reason: str
+    quote: str = ""
+    matched_interests: tuple[str, ...] = ()
+    suspicious: bool = False
+    analyst: AnalystKind = AnalystKind.MODEL
+    model: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A paper in a ranking: scored, or failed with the key of the wording that says why (`failure.timeout`).
+
+    `chosen`: deep-dived in this day's report. `reported_on`: the earlier day whose report had chosen it.
+    """
+
+    paper: Paper
+    score: Score | None = None
+    failure: str | None = None
+    chosen: bool = False
+    reported_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The scored list of a day for a profile, best first, failed papers last. `listed` counts the whole list."""
+
+    day: date
+    profile: Profile
+    language: str
+    entries: tuple[Ranked, ...]
+    listed: int
+    skipped: int
+    analyst: AnalystKind
+    created_at: datetime
+    origin: str = "huggingface"
+
+    @property
+    def scored(self) -> int:
+        return sum(entry.score is not None for entry in self.entries)
+
+    @property
+    def failed(self) -> int:
+        return len(self.entries) - self.scored
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """IDs without version, in ranking order."""
+        return tuple(entry.paper.arxiv_id.id for entry in self.entries if entry.chosen)
+
+
+class Basis(StrEnum):
+    """What a deep dive was read from."""
+
+    HTML = "html"
+    PDF = "pdf"
+    MARKDOWN = "markdown"
+    ABSTRACT = "abstract"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a paper: `id` "S3" as the model is told, `number` "3.2" as printed ("" where there is none)."""
+
+    id: str
+    number: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FullText:
+    """What could be read of a paper, in reading order."""
+
+    arxiv_id: ArxivId
+    basis: Basis
+    sections: tuple[Section, ...]
+
+
+class PointKind(StrEnum):
+    """Does the paper say it, or does the analyst conclude it?"""
+
+    STATED = "stated"
+    INFERRED = "inferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One claim of a deep dive. `section` is a Section's id; `quote` is the paper's own span ("" for inferred points).
+
+    `text` may hold inline Markdown and TeX, nothing else.
+    """
+
+    kind: PointKind
+    section: str
+    quote: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeepDiveSection:
+    """One of the four sections; key and title come from the prompt's header."""
+
+    key: str
+    title: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PointCounts:
+    """How the proof went: `verified` of `written` points stand, `repaired` of them after one repair call."""
+
+    written: int
+    verified: int
+    dropped: int
+    repaired: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeepDive:
+    """A paper read for a profile. `flags` are wording keys of warnings (`flag.suspicious`).
+
+    `outline` names the sections of the full text (their text left empty), so that a point's place can be shown.
+    """
+
+    paper: Paper
+    language: str
+    basis: Basis
+    analyst: AnalystKind
+    model: str
+    prompt: str
+    sections: tuple[DeepDiveSection, ...]
+    points: PointCounts
+    outline: tuple[Section, ...] = ()
+    flags: tuple[str, ...] = ()
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What model work took. `cost_usd` is None without a known price; `cached` counts analyses without a call."""
+
+    calls: int = 0
+    cached: int = 0
+    cost_usd: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        return Usage(
+            self.calls + other.calls,
+            self.cached + other.cached,
+            sum(costs) if costs else None,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+
+@dataclass(slots=True)
+class Meter:
+    """Adds up the usage of one run; the one thing here that changes."""
+
+    usage: Usage = field(default_factory=Usage)
+
+    def add(self, usage: Usage) -> None:
+        self.usage = self.usage + usage
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Wall time of a run, by step."""
+
+    total: float = 0.0
+    list: float = 0.0
+    score: float = 0.0
+    deep_dive: float = 0.0
+    deliver: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReportKey:
+    """Which report: `str()` is "2026-02-25/default.zh", with "#2" behind it for the first correction."""
+
+    day: date
+    profile: str
+    language: str
+    edition: int = 1
+
+    def __str__(self) -> str:
+        edition = "" if self.edition == 1 else f"#{self.edition}"
+        return f"{self.day}/{self.profile}.{self.language}{edition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One day for one (profile, language), shared by all channels that want it.
+
+    A day without a list is a report with a `note` (a wording key, `note.no_list`) and an empty ranking.
+    """
+
+    key: ReportKey
+    ranking: Ranking
+    deep_dives: tuple[DeepDive, ...]
+    analyst: AnalystKind
+    model: str
+    prompts: tuple[str, ...]
+    usage: Usage
+    seconds: Seconds
+    created_at: datetime
+    note: str | None = None
+
+
+class PlatformName(StrEnum):
+    """Where a channel can be."""
+
+    TELEGRAM = "telegram"
+    SLACK = "slack"
+    CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A place to post: platform, target and topic. `str()` is "telegram:-1001234/5" and keys the ledger."""
+
+    platform: PlatformName
+    target: str
+    topic: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.platform}:{self.target}" + ("" if self.topic is None else f"/{self.topic}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """What a channel wants: which report, when. `time` is wall-clock time in `timezone` (an IANA name);
+    `weekdays` are 0 (Monday) to 6, in that zone.
+    """
+
+    name: str
+    address: Address
+    profile: Profile
+    language: str
+    time: time
+    timezone: str
+    weekdays: frozenset[int] = frozenset(range(7))
+    style: Literal["classic", "rich"] = "classic"
+
+
+class PartState(StrEnum):
+    """planned -> sending -> sent | unknown | failed. `dropped`: the operator settled it by giving it up."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+class PartKind(StrEnum):
+    """A message to post, or the idempotent edit that links a posted digest to its deep dives."""
+
+    POST = "post"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A platform's message, frozen before the first send. `payload` is JSON that only that platform's adapter reads.
+
+    `document` is the key of its document; `reply` says that it belongs under the first message (a thread).
+    """
+
+    kind: PartKind
+    document: str
+    payload: str
+    reply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A row of the ledger: one message of a report at an address.
+
+    `delivery` is "<report key>@<address>"; `key` is "<delivery>~<index>". `lease` is when another process may recover a
+    part that is `sending`. `message_ids` are the platform's, as strings. `late` marks a part of a late report.
+    """
+
+    key: str
+    delivery: str
+    index: int
+    channel: str
+    address: Address
+    message: Message
+    state: PartState = PartState.PLANNED
+    owner: str = ""
+    lease: datetime | None = None
+    attempts: int = 0
+    message_ids: tuple[str, ...] = ()
+    error: str = ""
+    late: bool = False
+    updated_at: datetime | None = None
+
+
+class DeliveryState(StrEnum):
+    """The worst of a delivery's parts: sent < late < unknown < failed."""
+
+    SENT = "sent"
+    LATE = "late"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A report at an address, as the ledger knows it. `parts` counts posted messages, not edits."""
+
+    key: str
+    channel: str
+    address: Address
+    state: DeliveryState
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A line of `paperboy check`: what it is about (`telegram.token`), what was found and how to mend it."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    text: str

@@ -1,0 +1,169 @@
+"""Text before markup: a Document is a title and blocks of spans that every platform renders in its own way.
+
+Nothing here holds Markdown, HTML or mrkdwn. A span's text is plain; links exist only where code built them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of plain text with its look. At most one of `href` and `document` is set.
+
+    `tex` is the LaTeX source when the span is a formula; `text` is then its readable Unicode form, for chats.
+    `document` is the key of another document of the same report: a link that each platform resolves in its own way
+    (to the message once it is sent, to an anchor on the page) or drops.
+    """
+
+    text: str
+    bold: bool = False
+    italic: bool = False
+    code: bool = False
+    strike: bool = False
+    tex: str | None = None
+    href: str | None = None
+    document: str | None = None
+
+
+Spans = tuple[Span, ...]
+
+
+def text_of(spans: Sequence[Span]) -> str:
+    """The plain text of `spans`."""
+    return "".join(span.text for span in spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading inside a document; `level` is 2 or 3 (1 is the document's title)."""
+
+    spans: Spans
+    level: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """One paragraph."""
+
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a point rests on, shown behind it: `label` is "摘要", "§3.2" or "推断".
+
+    `quote` is the paper's own span (None for an inferred point); `href` leads to the section.
+    """
+
+    label: str
+    inferred: bool
+    quote: str | None = None
+    href: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An entry of a list, with the mark of its evidence where it is a point of a deep dive."""
+
+    spans: Spans
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    items: tuple[Item, ...]
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled group that a chat may fold (Telegram: an expandable quote). `key` is the prompt header's key."""
+
+    key: str
+    title: str
+    blocks: "tuple[Paragraph | Items, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class RankingRow:
+    """One paper of the ranking. A failed one has position and score None, and `reason` says why.
+
+    `position` counts from 1. `band`: "excellent" (score >= 90), "good" (>= 75), "fair" (>= 60), "low", "failed". `tags` are
+    short words such as "精选"; `document` is the key of its deep dive, where there is one.
+    """
+
+    position: int | None
+    title: str
+    href: str
+    score: int | None
+    band: Literal["excellent", "good", "fair", "low", "failed"]
+    reason: Spans
+    tags: tuple[str, ...] = ()
+    document: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """All papers of the day, best first, failed ones last."""
+
+    rows: tuple[RankingRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Short labelled facts shown on one or two lines: (("来源", spans), ("评分", spans))."""
+
+    pairs: tuple[tuple[str, Spans], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line that the reader must not miss: a failure, "仅基于摘要", a late or corrected report."""
+
+    spans: Spans
+    tone: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """Small print: model, calls, cost, seconds."""
+
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Divider:
+    """A line between groups."""
+
+
+Block = Heading | Paragraph | Items | Section | Ranking | Fields | Note | Footer | Divider
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A link button. (Commands behind buttons come with the chat commands.)"""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What one chat message (or one article of a page) says, before it is split or marked up.
+
+    `key` is unique in a report ("digest", an arXiv ID). `summary` is a plain line for notifications and for places that
+    show no blocks. `part_label` is the wording of "part 2 of 3" with `{part}` and `{parts}`: a document that a platform
+    splits repeats its title with it.
+    """
+
+    key: str
+    title: Spans
+    blocks: tuple[Block, ...]
+    summary: str
+    language: str
+    part_label: str = "({part}/{parts})"
+    buttons: tuple[Button, ...] = ()

@@ -1,0 +1,1 @@
+"""Where lists and papers come from."""

@@ -1,0 +1,1 @@
+"""The archive, the feed and health, served with aiohttp."""

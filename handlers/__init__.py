@@ -1,0 +1,1 @@
+"""What people type in a chat: platform updates translated into Paperboy's commands."""

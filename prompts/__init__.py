@@ -1,0 +1,1 @@
+"""The prompts, one file a name and language, and their loader."""
