@@ -92,8 +92,8 @@ class Section:
 class RankingRow:
     """One paper of the ranking. A failed one has position and score None, and `reason` says why.
 
-    `position` counts from 1. `band`: "excellent" (score >= 90), "good" (>= 75), "fair" (>= 60), "low", "failed". `tags` are
-    short words such as "精选"; `document` is the key of its deep dive, where there is one.
+    `position` counts from 1. `band`: "excellent" (score >= 90), "good" (>= 75), "fair" (>= 60), "low", "failed".
+    `tags` are short words such as "精选"; `document` is the key of its deep dive, where there is one.
     """
 
     position: int | None
