@@ -1,4 +1,4 @@
-"""The use cases of the day: list, score, rank, choose, deep-dive, report, deliver."""
+"""The use cases of the day: which reports are wanted, made now or taken from the store, and brought to the channels."""
 
 from datetime import date, timedelta
 
