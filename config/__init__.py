@@ -33,11 +33,13 @@ def load(file: Path | None = None) -> Loaded:
     """
     path = _find(file)
     written = _read(path) if path else {}
-    problems = [_unknown_variable(name) for name in unknown_variables()]
+    unknown = unknown_variables()
+    problems = [_unknown_variable(name) for name in unknown]
+    reported = tuple(f"{name.removeprefix(PREFIX).lower().replace('__', '.')}:" for name in unknown)
     try:
         settings = Settings(**written)
     except ValidationError as error:
-        problems += _describe(error)
+        problems += (line for line in _describe(error) if not line.startswith(reported))
     except (TypeError, ValueError):
         problems.append(f"{PREFIX}…: a variable holds a whole section; set PAPERBOY_<SECTION>__<KEY> instead")
     if problems:

@@ -105,7 +105,8 @@ class ReportSettings(Section):
     deep_dives: int = Field(2, ge=0, le=20, description="papers to read in full")
     min_score: int = Field(60, ge=0, le=100, description="a paper below this score is never deep-dived")
     list_day: Literal["previous", "current"] = Field(
-        "previous", description="the last completed UTC weekday's list, or today's list while it still fills"
+        "previous",
+        description="`previous`: the last completed UTC weekday's list; `current`: today's, which still fills",
     )
     repeat_after_days: int = Field(60, ge=0, le=3650, description="days before a chosen paper may be chosen again")
 
@@ -133,7 +134,7 @@ class LLMSettings(Section):
     api_key: SecretStr | None = Field(None, description="key for models of `model`'s provider")
     api_key_file: Path | None = Field(None, description="file that holds `api_key`")
     structured: Literal["auto", "schema", "json", "prompt"] = Field(
-        "auto", description="how a structured reply is asked for"
+        "auto", description="how a structured reply is asked for: `auto`, `schema`, `json` or `prompt`"
     )
     concurrency: int = Field(16, ge=1, le=256, description="model calls at once")
     timeout_seconds: float = Field(120, gt=0, le=3600, description="longest time for one call")
@@ -167,7 +168,7 @@ class TelegramSettings(Section):
     token: SecretStr | None = Field(None, description="the bot's token from @BotFather")
     token_file: Path | None = Field(None, description="file that holds `token`")
     api_url: Url = Field("https://api.telegram.org", description="Bot API server, without `/bot`")
-    mode: Literal["polling", "webhook"] = Field("polling", description="how updates arrive")
+    mode: Literal["polling", "webhook"] = Field("polling", description="how updates arrive: `polling` or `webhook`")
     webhook_secret: SecretStr | None = Field(None, description="secret of the webhook")
     webhook_secret_file: Path | None = Field(None, description="file that holds `webhook_secret`")
     allowed_chats: Integers = Field((), description="further chats that are served")
@@ -184,7 +185,7 @@ class SlackSettings(Section):
     signing_secret: SecretStr | None = Field(None, description="signing secret for HTTP mode")
     signing_secret_file: Path | None = Field(None, description="file that holds `signing_secret`")
     api_url: Url = Field("https://slack.com/api/", description="Web API")
-    mode: Literal["socket", "http"] = Field("socket", description="how events arrive")
+    mode: Literal["socket", "http"] = Field("socket", description="how events arrive: `socket` or `http`")
     allowed_channels: Strings = Field((), description="further channels that are served")
     admins: Strings = Field((), description="user IDs of administrators")
 
@@ -220,7 +221,7 @@ class ProfileSettings(Section):
     """What one team cares about."""
 
     name: Name = Field(description="lower-case letters, digits, `_` and `-`")
-    interests: tuple[str, ...] = Field((), description="topics, most important first")
+    interests: tuple[str, ...] = Field(min_length=1, description="topics, most important first")
     exclude: tuple[str, ...] = Field((), description="topics to push down")
     audience: str = Field("", max_length=500, description="who reads: takeaways are written for them")
 
@@ -231,7 +232,7 @@ class ChannelSettings(Section):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True)
 
     name: Name = Field(description="lower-case letters, digits, `_` and `-`")
-    platform: Literal["telegram", "slack", "console"] = Field(description="where it is")
+    platform: Literal["telegram", "slack", "console"] = Field(description="`telegram`, `slack` or `console`")
     target: str = Field("", description='Telegram: "-100…" or "@name"; Slack: "C…"')
     topic: int | None = Field(None, ge=1, description="Telegram forum topic")
     profile: str | None = Field(None, description="name of a `[[profiles]]` entry; none: the first")
