@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.models import ReportKey
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -167,3 +169,33 @@ class Document:
     language: str
     part_label: str = "({part}/{parts})"
     buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where the web pages stand. Every method is None without a `public_url` (`web.public_url`): no link is made then.
+
+    The archive's token is in none of them: it would stand in every chat.
+    """
+
+    public_url: str | None = None
+
+    def report(self, key: ReportKey, paper: str | None = None) -> str | None:
+        """The report's page, at the deep dive of `paper` (an arXiv ID without version) where one is named."""
+        anchor = "" if paper is None else f"#{paper}"
+        return self._at(f"reports/{key.day}/{key.profile}.{key.language}{anchor}")
+
+    def paper(self, arxiv_id: str) -> str | None:
+        return self._at(f"papers/{arxiv_id}")
+
+    def archive(self) -> str | None:
+        return self._at("")
+
+    def feed(self) -> str | None:
+        return self._at("feed.atom")
+
+    def _at(self, path: str) -> str | None:
+        return None if self.public_url is None else f"{self.public_url.rstrip('/')}/{path}"
+
+
+NO_LINKS = Links()

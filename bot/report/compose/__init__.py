@@ -1,0 +1,31 @@
+"""Report, deep dive, ranking -> Document: what a reader sees, before any platform (pure, all words from `Texts`)."""
+
+from bot.models import Report
+from bot.report.compose.day import DIGEST, digest, note
+from bot.report.compose.dive import deep_dive
+from bot.report.compose.ranked import TOP, ranking
+from bot.report.document import NO_LINKS, Document, Links
+from bot.texts import Texts
+
+__all__ = ["DIGEST", "TOP", "deep_dive", "digest", "note", "ranking", "report"]
+
+
+def report(
+    made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None, min_score: int | None = None
+) -> tuple[Document, ...]:
+    """The digest, then the deep dives in ranking order; the digest alone on a day without a list."""
+    first = digest(made, texts, links=links, late=late, min_score=min_score)
+    if made.note is not None:
+        return (first,)
+    place = {entry.paper.arxiv_id.id: index for index, entry in enumerate(made.ranking.entries)}
+    scores = {entry.paper.arxiv_id.id: entry.score for entry in made.ranking.entries}
+    dives = sorted(made.deep_dives, key=lambda dive: place.get(dive.paper.arxiv_id.id, len(place)))
+    return (
+        first,
+        *(
+            deep_dive(
+                dive, texts, score=scores.get(dive.paper.arxiv_id.id), links=links, number=number, report=made.key
+            )
+            for number, dive in enumerate(dives, start=1)
+        ),
+    )

@@ -1,0 +1,129 @@
+"""The digest: the first message of the day, and the one line of a day without a list."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bot.models import AnalystKind, Ranked, Report
+from bot.report import document
+from bot.report.compose.parts import SEPARATOR, footer, notice, page_button, part_label, plain
+from bot.report.compose.ranked import failures, rows
+from bot.report.document import NO_LINKS, Document, Links, Span, Spans
+from bot.report.inline import title_spans, visible
+from bot.texts import Texts
+
+DIGEST = "digest"
+
+
+def digest(
+    made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None, min_score: int | None = None
+) -> Document:
+    """The first message of the day. `late` is when it was due, as the reader's clock shows it; None when on time.
+
+    `min_score` is the setting that choosing used; with it, a day without a deep dive can say what was missing.
+    """
+    if made.note is not None:
+        return note(made, texts, links=links)
+    ranking = made.ranking
+    counts = {"listed": ranking.listed, "scored": ranking.scored, "chosen": len(ranking.chosen)}
+    blocks: list[document.Block] = [
+        document.Paragraph(plain(texts("digest.scanned", **counts))),
+        *_notes(made, texts, late, min_score),
+        *_contents(made, texts),
+        document.Heading(plain(texts("digest.ranking"))),
+        document.Ranking(rows(ranking.entries, texts, {dive.paper.arxiv_id.id for dive in made.deep_dives})),
+        footer(_figures(made, texts)),
+    ]
+    return Document(
+        DIGEST,
+        _title(made, texts),
+        tuple(blocks),
+        texts("digest.summary", day=made.key.day, **counts),
+        texts.language,
+        part_label(texts),
+        page_button(texts, links.report(made.key)),
+    )
+
+
+def note(made: Report, texts: Texts, *, links: Links = NO_LINKS) -> Document:
+    """The one line of a day without a list."""
+    key = made.note or "note.no_list"
+    return Document(
+        DIGEST,
+        _title(made, texts),
+        (document.Note(plain(texts(key, day=made.key.day))),),
+        texts("note.summary", day=made.key.day),
+        texts.language,
+        part_label(texts),
+        page_button(texts, links.archive()),
+    )
+
+
+def _title(made: Report, texts: Texts) -> Spans:
+    key = "digest.title" if made.key.edition == 1 else "digest.title_corrected"
+    return plain(texts(key, day=made.key.day))
+
+
+def _notes(made: Report, texts: Texts, late: str | None, min_score: int | None) -> Iterable[document.Note]:
+    if late is not None:
+        yield notice(texts("digest.late", due=late), "warning")
+    if made.key.edition > 1:
+        yield notice(texts("digest.corrected", edition=made.key.edition), "warning")
+    if made.analyst is AnalystKind.EXTRACTIVE:
+        yield notice(texts("digest.extractive"))
+    yield from failures(made.ranking, texts)
+    if (text := _none_chosen(made, texts, min_score)) is not None:
+        yield notice(text)
+    if made.ranking.skipped:
+        yield notice(texts("digest.skipped", count=made.ranking.skipped))
+
+
+def _none_chosen(made: Report, texts: Texts, min_score: int | None) -> str | None:
+    scored = [entry for entry in made.ranking.entries if entry.score is not None]
+    if made.ranking.chosen or not scored:
+        return None
+    fresh = [entry.score.value for entry in scored if entry.score is not None and entry.reported_on is None]
+    if not fresh:
+        return texts("digest.none_new")
+    if min_score is None:
+        return texts("digest.none_relevant_bare", best=max(fresh))
+    if max(fresh) >= min_score:
+        return texts("digest.none_dived")
+    return texts("digest.none_relevant", best=max(fresh), min_score=min_score)
+
+
+def _contents(made: Report, texts: Texts) -> Iterable[document.Block]:
+    """Titles and scores of the chosen papers, each a link to its deep dive."""
+    dived = {dive.paper.arxiv_id.id for dive in made.deep_dives}
+    items = tuple(_content(entry, texts) for entry in made.ranking.entries if entry.paper.arxiv_id.id in dived)
+    if items:
+        yield document.Heading(plain(texts("digest.contents")))
+        yield document.Items(items, ordered=True)
+
+
+def _content(entry: Ranked, texts: Texts) -> document.Item:
+    key = entry.paper.arxiv_id.id
+    title = tuple(replace(span, document=key) for span in title_spans(entry.paper.title))
+    score = (
+        ()
+        if entry.score is None
+        else (Span(SEPARATOR), Span(texts("digest.score", score=entry.score.value), bold=True))
+    )
+    return document.Item((*title, *score))
+
+
+def _figures(made: Report, texts: Texts) -> Iterable[str]:
+    """The last line: model, calls, cost where its price is known, seconds."""
+    usage = made.usage
+    yield texts("digest.model", model=visible(made.model)) if made.model else texts("digest.no_model")
+    if usage.calls or made.model:
+        yield texts("digest.calls", calls=usage.calls)
+    if usage.cached:
+        yield texts("digest.cached", cached=usage.cached)
+    if usage.cost_usd is not None:
+        yield texts("digest.cost", cost=_money(usage.cost_usd))
+    yield texts("digest.seconds", seconds=f"{made.seconds.total:.1f}")
+
+
+def _money(usd: float) -> str:
+    """Four decimals below a dollar (a report costs cents), two above."""
+    return f"{usd:.4f}" if usd < 1 else f"{usd:.2f}"

@@ -1,0 +1,45 @@
+"""Pieces that every document of the report is put together from."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from bot.models import Score
+from bot.report import document
+from bot.report.document import Span, Spans
+from bot.texts import Texts
+
+Band = Literal["excellent", "good", "fair", "low", "failed"]
+BANDS: tuple[tuple[int, Band], ...] = ((90, "excellent"), (75, "good"), (60, "fair"))  # points, as the prompts explain
+SEPARATOR = " · "
+
+
+def band(score: Score | None) -> Band:
+    """The word for a score's height, by DESIGN's limits."""
+    if score is None:
+        return "failed"
+    return next((name for least, name in BANDS if score.value >= least), "low")
+
+
+def plain(text: str) -> Spans:
+    """One span without a look."""
+    return (Span(text),)
+
+
+def notice(text: str, tone: Literal["info", "warning"] = "info") -> document.Note:
+    """A note of plain words."""
+    return document.Note(plain(text), tone)
+
+
+def footer(parts: Iterable[str]) -> document.Footer:
+    """The small print, its parts on one line."""
+    return document.Footer(plain(SEPARATOR.join(parts)))
+
+
+def page_button(texts: Texts, url: str | None) -> tuple[document.Button, ...]:
+    """The button to a web page, where there is one."""
+    return () if url is None else (document.Button(texts("button.page"), url),)
+
+
+def part_label(texts: Texts) -> str:
+    """The wording of "part 2 of 3", still with its places: the platform that splits fills them in."""
+    return texts("digest.part", part="{part}", parts="{parts}")
