@@ -2,19 +2,48 @@
 
 import hashlib
 import json
+import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Literal
+from urllib.parse import unquote
+
+from bot.errors import InputError
 
 ARXIV = "https://arxiv.org"  # where readers are sent; where Paperboy itself fetches from is a setting
+
+# The archives that gave out IDs until March 2007, https://arxiv.org/category_taxonomy and its retired ones.
+_ARCHIVES = (
+    "acc-phys|adap-org|alg-geom|ao-sci|astro-ph|atom-ph|bayes-an|chao-dyn|chem-ph|cmp-lg|comp-gas|cond-mat|cs|dg-ga|"
+    "funct-an|gr-qc|hep-ex|hep-lat|hep-ph|hep-th|math-ph|math|mtrl-th|nlin|nucl-ex|nucl-th|patt-sol|physics|plasm-ph|"
+    "q-alg|q-bio|q-fin|quant-ph|solv-int|stat|supr-con"
+)
+_ID = re.compile(
+    rf"""(?: (?<![a-z0-9.]) | (?<=arxiv) | (?<=arxiv\.) )
+    (?: (?P<month>[0-9]{{4}}) \. (?P<number>[0-9]{{4,5}})
+      | (?P<archive>{_ARCHIVES}) (?:\.[a-z]{{2,5}}(?:-[a-z]{{2,5}})?)? / (?P<serial>[0-9]{{7}}) )
+    (?: v (?P<version>[1-9][0-9]{{0,3}}) )?
+    (?! [a-z0-9] | \.[0-9] )
+    (?: \.pdf | \.md )? (?: [?\#][a-z][!-;=?-{{}}~]* )?  # a URL's query and fragment hold no ID of their own""",
+    re.IGNORECASE | re.VERBOSE | re.ASCII,
+)
+_FOREIGN_DOI = re.compile(r"(?<![0-9])10\.(?!48550/)[0-9]{4,9}/[!-~]*")  # other publishers' numbers look like IDs
+_STOP_BETWEEN_DIGITS = re.compile(r"(?<=[0-9]{4})。(?=[0-9]{4})")  # a Chinese keyboard's full stop
+_PLAIN = {0xFF01 + n: 0x21 + n for n in range(94)} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013), "-")  # full-width
+_LIVE = frozenset("<>&@#`*_~|[](){}\\\"'$!")  # what some platform takes for markup, a mention or a tag
+PASTED_CHARACTERS = 4096  # a chat message; nobody pastes an ID inside more than that
+SHOWN_CHARACTERS = 40  # as much of a wrong text as its sender needs to recognise it
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ArxivId:
     """An arXiv ID without its version ("2602.19089", "hep-th/9901001") and the version, where one was named.
 
-    Grammar: https://info.arxiv.org/help/arxiv_identifier.html
+    Grammar: https://info.arxiv.org/help/arxiv_identifier.html. An old ID stands in its canonical form, which has no
+    subject class: math.GT/0309136 and math/0309136 are one paper, and arXiv answers with the second.
     """
 
     id: str
@@ -33,8 +62,38 @@ class ArxivId:
 
     @classmethod
     def parse(cls, text: str) -> "ArxivId":
-        """The one arXiv ID in `text`, in any form that people paste. Raises InputError with a wording for the user."""
-        raise NotImplementedError
+        """The one arXiv ID in `text`, in any form that people paste. Raises InputError with a wording for the user.
+
+        The same ID may stand there more than once (a link and its label), with at most one version.
+        """
+        found = set(_ids_in(text)) if len(text) <= PASTED_CHARACTERS else set()
+        named = {arxiv_id.id for arxiv_id in found}
+        versions = {arxiv_id.version for arxiv_id in found if arxiv_id.version}
+        if len(named) == 1 and len(versions) <= 1:
+            return cls(named.pop(), versions.pop() if versions else None)
+        raise InputError(f"{len(named)} arXiv IDs in a text, not one", key="error.arxiv_id", text=_shown(text))
+
+
+def _ids_in(text: str) -> Iterator[ArxivId]:
+    """Every valid arXiv ID in `text`: also percent-encoded, in full-width characters and with invisible ones inside."""
+    text = "".join(c for c in unquote(text).translate(_PLAIN) if unicodedata.category(c) != "Cf")
+    text = _FOREIGN_DOI.sub(" ", _STOP_BETWEEN_DIGITS.sub(".", text))
+    for match in _ID.finditer(text):
+        month, number, archive, serial, version = match.groups()
+        if not 1 <= int((month or serial)[2:4]) <= 12:
+            continue
+        if number and len(number) != (5 if month >= "1501" else 4):  # from January 2015 numbers have five digits
+            continue
+        name = f"{month}.{number}" if number else f"{archive.lower()}/{serial}"
+        yield ArxivId(name, int(version) if version else None)
+
+
+def _shown(text: str) -> str:
+    """The beginning of `text` on one line, without anything that a platform could bring to life."""
+    start = text[: 5 * SHOWN_CHARACTERS]
+    plain = " ".join("".join(c if c.isprintable() and c not in _LIVE else " " for c in start).split())
+    whole = len(plain) <= SHOWN_CHARACTERS and len(start) == len(text)
+    return plain if whole else f"{plain[:SHOWN_CHARACTERS]}…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +457,7 @@ class Part:
 
     `delivery` is "<report key>@<address>"; `key` is "<delivery>~<index>". `lease` is when another process may recover a
     part that is `sending`. `message_ids` are the platform's, as strings. `late` marks a part of a late report.
+    `planned_at` is when its content was frozen, `updated_at` when it was last taken up for sending.
     """
 
     key: str
@@ -414,6 +474,7 @@ class Part:
     error: str = ""
     late: bool = False
     updated_at: datetime | None = None
+    planned_at: datetime | None = None
 
 
 class DeliveryState(StrEnum):

@@ -1,0 +1,27 @@
+"""A day to look at without the network: the demo's list when Hugging Face does not answer.
+
+The papers, their authors and their figures in `sample_day.json` are invented for the purpose. Their IDs are well formed
+but far above the highest that arXiv gave out in that month, so they name no real paper.
+"""
+
+from datetime import UTC, date, datetime
+from importlib import resources
+
+from bot.models import DayList
+from bot.sources.huggingface import parse_list
+
+NAME = "sample"
+DAY = date(2026, 2, 25)
+CAPTURED_AT = datetime(2026, 2, 26, 0, 30, tzinfo=UTC)
+
+
+class Sample:
+    """The bundled list of `DAY`, and an empty one for every other day."""
+
+    name = NAME
+
+    async def list_day(self, day: date) -> DayList:
+        if day != DAY:
+            return DayList(day, (), CAPTURED_AT, origin=NAME)
+        content = resources.files("bot.sources").joinpath("sample_day.json").read_bytes()
+        return parse_list(content, day, CAPTURED_AT, origin=NAME)
