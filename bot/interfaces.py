@@ -47,7 +47,8 @@ class Clock(Protocol):
 class Source(Protocol):
     """Lists of papers by day."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     async def list_day(self, day: date) -> DayList:
         """The list of `day`, ordered best first; empty when there is none. Raises SourceError."""
@@ -223,10 +224,16 @@ class Ledger(Protocol):
     """Store: what was sent where (DESIGN section 5). Declared for `bot.delivery`."""
 
     async def plan(self, report: ReportKey, parts: Sequence[Part]) -> None:
-        """Writes all parts and marks the report as planned, in one transaction; existing keys stay as they are."""
+        """Writes all parts and marks the report as planned, in one transaction.
+
+        A delivery that was planned before stays as it is, whole: its content is frozen.
+        """
 
     async def planned_report(self, day: date, profile: str, language: str) -> bool:
         """Was any edition of this report planned for delivery?"""
+
+    async def planned_editions(self, day: date, profile: str, language: str) -> tuple[int, ...]:
+        """The editions of this report that were planned for delivery, in order."""
 
     async def delivery(self, key: str) -> tuple[Part, ...]:
         """Its parts in order; empty when it was never planned."""
@@ -251,9 +258,9 @@ class Ledger(Protocol):
         """The operator's word on a part that is `unknown` or `failed`: PLANNED (send again) or DROPPED."""
 
     async def close(self, address: Address, reason: str) -> None:
-        """Nothing can be posted there any more, until `open` is called."""
+        """Nothing can be posted there any more, until `reopen` is called."""
 
-    async def open(self, address: Address) -> None: ...
+    async def reopen(self, address: Address) -> None: ...
     async def closed(self, address: Address) -> str | None:
         """Why nothing can be posted there, None when it is open."""
 

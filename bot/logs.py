@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 NOISY = ("httpx", "httpcore", "slack_sdk", "telegram", "aiohttp.access", "asyncio", "LiteLLM", "arxiv", "urllib3")
-TOKENS = re.compile(r"\b\d{6,}:[A-Za-z0-9_-]{30,}|\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}|\bsk-[A-Za-z0-9_-]{16,}")
+TOKENS = re.compile(r"\d{6,}:[A-Za-z0-9_-]{30,}|\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}|\bsk-[A-Za-z0-9_-]{16,}")
 HIDDEN = "[secret]"
 
 

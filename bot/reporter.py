@@ -95,7 +95,7 @@ class Reporter:
     async def list_day(self, day: date) -> DayList:
         """The list of `day`: from the store once it was captured complete, else from the source. Raises SourceError."""
         kept = await self.store.list_of(day)
-        if kept and kept.papers and kept.captured_at >= _end_of(day):
+        if kept and kept.papers and kept.captured_at >= end_of(day):
             return kept
         try:
             fresh = await self.source.list_day(day)
@@ -293,7 +293,8 @@ class Reporter:
         return await analyst.deep_dive(paper, await self.full_texts.fetch(paper), brief)
 
 
-def _end_of(day: date) -> datetime:
+def end_of(day: date) -> datetime:
+    """When the UTC day is over, and its list complete."""
     return datetime.combine(day + timedelta(days=1), time(), UTC)
 
 

@@ -158,7 +158,10 @@ class SourcesSettings(Section):
     arxiv_api_url: Url = Field("https://export.arxiv.org/api/query", description="arXiv's metadata API, whole")
     arxiv_pause_seconds: float = Field(3.0, ge=0, le=60, description="least time between two requests to arXiv")
     contact: str = Field(
-        "", max_length=200, description="your mail or web address, told to the sources in the User-Agent"
+        "",
+        max_length=200,
+        pattern=r"^[\x20-\x7e]*$",
+        description="your mail or web address, told to the sources in the User-Agent",
     )
 
 

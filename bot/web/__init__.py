@@ -1,1 +1,6 @@
-"""The archive, the feed and health, served with aiohttp."""
+"""The archive of reports, its feed, and health, served with aiohttp."""
+
+from bot.web.server import serving
+from bot.web.site import Site
+
+__all__ = ["Site", "serving"]

@@ -1,0 +1,153 @@
+"""`paperboy run`: schedule, engine and web in one loop, until a signal ends it."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from bot import delivery, schedule
+from bot.app.wiring import App, posting
+from bot.daily import Daily, Job
+from bot.engine import LocalEngine
+from bot.errors import BotError
+from bot.models import ChannelPlan
+from bot.schedule import ReportJob, Schedule
+from bot.web import Site, serving
+
+logger = logging.getLogger(__name__)
+
+CHECK_AGAIN_SECONDS = 120.0  # between two looks at a channel that is in trouble
+ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """What the engine runs here."""
+
+    app: App
+    daily: Daily
+
+    async def report(self, arguments: Mapping[str, str]) -> None:
+        """One report, for the channels that are due. Whoever gets it late is told the hour that was missed."""
+        wanted = ReportJob.parse(arguments)
+        plans = tuple(plan for plan in self.app.plans if plan.name in wanted.channels)
+        entries = schedule.due(plans, self.app.clock.now(), catch_up(self.app), self.app.settings.report.list_day)
+        late = {entry.plan.name: entry.scheduled_at for entry in entries if entry.plan.name in wanted.late}
+        summary = await self.daily.run(Job(wanted.day, plans, late=late))
+        for line in summary.deliveries:
+            fields = {"day": wanted.day, "channel": line.channel, "state": line.state, "parts": line.parts}
+            logger.info("report delivered", extra=fields | {"seconds": round(summary.seconds.total, 2)})
+
+    async def deliver(self, arguments: Mapping[str, str]) -> None:
+        """The rest of a delivery that a crash or an outage left unfinished."""
+        await delivery.deliver(arguments["delivery"], self.daily.courier)
+
+
+@dataclass(slots=True)
+class Platforms:
+    """How the channels are: looked at once at the start, and again while one is in trouble."""
+
+    app: App
+    daily: Daily
+    health: dict[str, str] = field(default_factory=dict)
+
+    async def watch(self) -> None:
+        """Looks until all is well; what cannot be reached now stops nobody."""
+        waiting: Sequence[ChannelPlan] = self.app.plans
+        while waiting:
+            troubled = await asyncio.gather(*(self._in_trouble(plan) for plan in waiting))
+            waiting = [plan for plan, trouble in zip(waiting, troubled, strict=True) if trouble]
+            if waiting:
+                await self.app.clock.sleep(CHECK_AGAIN_SECONDS)
+
+    async def _in_trouble(self, plan: ChannelPlan) -> bool:
+        try:
+            channel = self.daily.courier.channels(plan.address)
+            errors = [finding for finding in await channel.check() if finding.level == "error"]
+            found = "; ".join(f"{finding.subject}: {finding.text}" for finding in errors)
+            if not errors:
+                await delivery.reopen(channel, self.app.store)
+        except BotError as error:
+            found = str(error)
+        except Exception:
+            logger.exception("channel check failed", extra={"channel": plan.name})
+            found = "the check itself failed"
+        if found and self.health.get(plan.name) != "in trouble":
+            logger.error("channel in trouble: %s", found, extra={"channel": plan.name})
+        self.health[plan.name] = "in trouble" if found else "ok"
+        return bool(found)
+
+    async def states(self) -> Mapping[str, str]:
+        """For `/readyz`: a word a channel, no details."""
+        return {plan.name: self.health.get(plan.name, "unknown") for plan in self.app.plans}
+
+
+def catch_up(app: App) -> timedelta:
+    """How long after its hour a missed report is still sent."""
+    return timedelta(hours=app.settings.schedule.catch_up_hours)
+
+
+async def run(app: App) -> None:
+    """Runs until SIGTERM or SIGINT. Raises SettingsError when the web port is taken."""
+    async with AsyncExitStack() as stack:
+        daily = await stack.enter_async_context(posting(app))
+        platforms = Platforms(app, daily)
+        port = await stack.enter_async_context(
+            serving(_site(app, platforms), app.settings.web.host, app.settings.web.port)
+        )
+        jobs = Jobs(app, daily)
+        engine = LocalEngine({"report": jobs.report, "deliver": jobs.deliver})
+        await stack.enter_async_context(engine.running())
+        loop = Schedule(
+            app.plans if app.settings.schedule.enabled else (),
+            catch_up(app),
+            app.settings.report.list_day,
+            app.store,
+            engine,
+            app.clock,
+            daily.courier.tell,
+        )
+        if app.llm:
+            _background(stack, app.llm.warm_up())
+        _background(stack, loop.run())
+        _background(stack, platforms.watch())
+        logger.info("running", extra={"channels": len(app.plans), "web": f"http://{app.settings.web.host}:{port}"})
+        await _ending()
+        logger.info("stopping")
+
+
+def _site(app: App, platforms: Platforms) -> Site:
+    token = app.settings.web.token
+    return Site(
+        store=app.store,
+        links=app.links,
+        language=app.settings.language,
+        token=token.get_secret_value() if token else None,
+        health=platforms.states,
+        min_score=app.settings.report.min_score,
+    )
+
+
+def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """A task that ends before everything it uses."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
+
+
+async def _ending() -> None:
+    """Returns at the first signal; a second one ends the process at once."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in ENDING:
+        loop.add_signal_handler(number, ended.set)
+    await ended.wait()
+    for number in ENDING:
+        loop.remove_signal_handler(number)

@@ -1,0 +1,181 @@
+"""Settings -> objects, closed in reverse order."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import aiohttp
+
+import config
+from bot import __version__, delivery
+from bot.analysis.analyst import ModelAnalyst
+from bot.analysis.extractive import ExtractiveAnalyst
+from bot.app.places import Places
+from bot.clock import SystemClock
+from bot.daily import Daily
+from bot.errors import SettingsError
+from bot.interfaces import Clock, Source
+from bot.llm import LiteLLM, ModelOptions
+from bot.models import Address, ChannelPlan, PlatformName, Profile
+from bot.ondemand import OnDemand
+from bot.operator import Operator
+from bot.ranking import Rules
+from bot.report.document import Links
+from bot.reporter import Reporter
+from bot.sources.arxiv import Arxiv
+from bot.sources.fulltext import AbstractTexts
+from bot.sources.huggingface import HuggingFace
+from bot.store.sqlite import SqliteStore
+from config.settings import ChannelSettings, LLMSettings, ProfileSettings, Settings
+
+SQLITE = "sqlite:///"
+CONSOLE = ChannelSettings(name="console", platform="console")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a command may replace: the source of lists, the store's file, arXiv's metadata, the clock."""
+
+    source: Source | None = None
+    store: Path | None = None
+    arxiv: bool = True
+    clock: Clock = field(default_factory=SystemClock)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The objects of one process."""
+
+    settings: Settings
+    plans: tuple[ChannelPlan, ...]
+    profiles: Mapping[str, Profile]
+    clock: Clock
+    store: SqliteStore
+    session: aiohttp.ClientSession
+    llm: LiteLLM | None
+    reporter: Reporter
+    ondemand: OnDemand
+    links: Links
+
+
+@asynccontextmanager
+async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
+    """What every command needs, closed in reverse order. Raises SettingsError, StoreError."""
+    settings, clock = loaded.settings, parts.clock
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(SqliteStore.open(parts.store or store_file(loaded)))
+        session = await stack.enter_async_context(aiohttp.ClientSession(headers={"User-Agent": user_agent(settings)}))
+        llm = LiteLLM(model_options(settings.llm), store, clock) if settings.llm.model else None
+        if llm:
+            stack.push_async_callback(llm.aclose)
+        reporter = Reporter(
+            source=parts.source or HuggingFace(session, settings.sources.huggingface_url, clock),
+            metadata=_arxiv(settings, clock) if parts.arxiv else None,
+            full_texts=AbstractTexts(),
+            analyst=ModelAnalyst(llm, store) if llm else None,
+            extractive=ExtractiveAnalyst(),
+            store=store,
+            clock=clock,
+            rules=rules(settings),
+        )
+        yield App(
+            settings=settings,
+            plans=plans(settings),
+            profiles=profiles(settings),
+            clock=clock,
+            store=store,
+            session=session,
+            llm=llm,
+            reporter=reporter,
+            ondemand=OnDemand(reporter),
+            links=Links(settings.web.public_url),
+        )
+
+
+def _arxiv(settings: Settings, clock: Clock) -> Arxiv:
+    sources = settings.sources
+    return Arxiv(
+        sources.arxiv_api_url, clock, user_agent=user_agent(settings), pause_seconds=sources.arxiv_pause_seconds
+    )
+
+
+@asynccontextmanager
+async def posting(app: App, stream: TextIO | None = None) -> AsyncIterator[Daily]:
+    """The day's use cases with every channel that the settings name within reach."""
+    async with Places.opened(app.settings, app.clock, stream) as places:
+        operator = Operator.of(app.settings.operator.channel, app.plans, places.at)
+        courier = delivery.Courier(app.store, places.at, app.clock, operator.tell)
+        yield Daily(app.reporter, courier, app.links)
+
+
+def store_file(loaded: config.Loaded) -> Path:
+    """The SQLite file. A relative path starts at the settings file's folder. Raises SettingsError."""
+    url = loaded.settings.store.url
+    if not url.startswith(SQLITE) or url == SQLITE:
+        raise SettingsError("store.url: must be sqlite:///file.db, with four slashes for an absolute path")
+    return loaded.folder / url.removeprefix(SQLITE)
+
+
+def user_agent(settings: Settings) -> str:
+    """Who asks, as arXiv wants to know, with the owner's contact where one is set."""
+    contact = settings.sources.contact
+    return f"Paperboy/{__version__}" + (f" ({contact})" if contact else "")
+
+
+def model_options(llm: LLMSettings) -> ModelOptions:
+    """The `[llm]` settings as the adapter takes them."""
+    return ModelOptions(
+        model=llm.model,
+        fallbacks=llm.fallbacks,
+        api_base=llm.api_base,
+        api_key=llm.api_key.get_secret_value() if llm.api_key else None,
+        structured=llm.structured,
+        concurrency=llm.concurrency,
+        timeout_seconds=llm.timeout_seconds,
+        daily_budget_usd=llm.daily_budget_usd,
+        max_input_tokens=llm.max_input_tokens,
+    )
+
+
+def rules(settings: Settings) -> Rules:
+    """The `[report]` settings that choosing goes by."""
+    report = settings.report
+    return Rules(report.papers, report.deep_dives, report.min_score, report.repeat_after_days)
+
+
+def profiles(settings: Settings) -> dict[str, Profile]:
+    """Every profile by its name."""
+    return {profile.name: _profile(profile) for profile in settings.profiles}
+
+
+def _profile(profile: ProfileSettings) -> Profile:
+    return Profile(profile.name, profile.interests, profile.exclude, profile.audience)
+
+
+def plans(settings: Settings) -> tuple[ChannelPlan, ...]:
+    """What every channel wants; without any channel, the terminal wants the first profile's report."""
+    known = profiles(settings)
+    first = settings.profiles[0].name
+    return tuple(
+        ChannelPlan(
+            name=channel.name,
+            address=Address(PlatformName(channel.platform), channel.target, channel.topic),
+            profile=known[channel.profile or first],
+            language=channel.language or settings.language,
+            time=channel.time or settings.schedule.time,
+            timezone=channel.timezone or settings.schedule.timezone,
+            weekdays=frozenset(settings.schedule.weekdays),
+            style=channel.style,
+        )
+        for channel in settings.channels or (CONSOLE,)
+    )
+
+
+def secrets(settings: Settings) -> tuple[str, ...]:
+    """Every configured secret, for the log to blot out."""
+    found = (
+        value for section in (settings.llm, settings.telegram, settings.slack, settings.web) for _, value in section
+    )
+    return tuple(value.get_secret_value() for value in found if hasattr(value, "get_secret_value"))

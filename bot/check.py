@@ -1,0 +1,70 @@
+"""What `paperboy check` does: ask every part how it is, all at once, and lose no answer to another part's trouble."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import prompts
+from bot.errors import BotError, SettingsError
+from bot.interfaces import Ledger, Store
+from bot.models import Finding
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 30.0  # no part may hold the others' answers longer
+
+Check = Callable[[], Awaitable[Sequence[Finding]]]
+PROMPTS = ("score", "deep_dive")
+
+
+async def run(checks: Mapping[str, Check], seconds: float = CHECK_SECONDS) -> tuple[Finding, ...]:
+    """All findings, in the order of `checks`. A check that fails or hangs is a finding itself."""
+    return tuple(
+        finding
+        for found in await asyncio.gather(*(_one(subject, check, seconds) for subject, check in checks.items()))
+        for finding in found
+    )
+
+
+async def _one(subject: str, check: Check, seconds: float) -> Sequence[Finding]:
+    try:
+        async with asyncio.timeout(seconds):
+            return await check()
+    except TimeoutError:
+        return [Finding("error", subject, f"no answer within {seconds:.0f} s; is the service reachable from here?")]
+    except BotError as error:
+        return [Finding("error", subject, str(error))]
+    except Exception:
+        logger.exception("check failed", extra={"subject": subject})
+        return [Finding("error", subject, "the check itself failed; the log says why")]
+
+
+async def check_prompts(languages: Sequence[str]) -> Sequence[Finding]:
+    """Every prompt in every language loads, and uses exactly the variables that it declares."""
+    found = []
+    for language in languages:
+        for name in PROMPTS:
+            try:
+                found.append(Finding("ok", f"prompts/{name}.{language}.md", prompts.load(name, language).ref))
+            except SettingsError as error:
+                found.append(Finding("error", f"prompts/{name}.{language}.md", str(error)))
+    return found
+
+
+async def check_store(store: Store, place: str) -> Sequence[Finding]:
+    """Can the store be read and written?"""
+    try:
+        await store.ping()
+    except BotError as error:
+        return [Finding("error", "store.url", str(error))]
+    return [Finding("ok", "store.url", place)]
+
+
+async def check_ledger(store: Ledger) -> Sequence[Finding]:
+    """Parts that nobody knows the fate of want a word from the operator."""
+    unknown = [part.key for part in await store.deliveries(limit=50) if part.state == "unknown"]
+    if not unknown:
+        return []
+    return [
+        Finding("warning", "deliveries", f"{len(unknown)} unknown, the newest {unknown[0]}; see `paperboy deliveries`")
+    ]

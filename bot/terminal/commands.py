@@ -1,0 +1,230 @@
+"""The commands: settings and arguments -> use case -> words or JSON, and an exit code."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import TextIO
+
+import config
+from bot import delivery, schedule, texts
+from bot.app import App, Parts, opened, posting
+from bot.app.running import run as run_until_told
+from bot.daily import SATURDAY, Job, Summary
+from bot.errors import InputError
+from bot.interfaces import Brief
+from bot.models import Address, ArxivId, ChannelPlan, Meter, PlatformName, Profile
+from bot.report import compose
+from bot.report.document import Document
+from bot.terminal import demonstration, objects, pages, status
+from bot.terminal.deliveries import listed
+from bot.terminal.progress import shown
+
+logger = logging.getLogger(__name__)
+
+DELIVERIES_SHOWN = 20
+
+
+async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
+    """A whole day with no account: whatever is configured, nothing is posted."""
+    words = texts.load(loaded.settings.language)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    source, origin = await demonstration.source(loaded.settings, arguments.list)
+    parts = Parts(source=source, store=arguments.output / demonstration.STORE, arxiv=False)
+    async with opened(loaded, parts) as app, posting(app) as daily, _warm(app):
+        plan = demonstration.plan(app)
+        with shown(words) as progress:
+            summary = await daily.preview(Job(source.day_list.day, (plan,), exact=True), progress)
+        [made] = summary.reports
+        files = pages.write(arguments.output, daily, summary.reports)
+        if arguments.json:
+            print(objects.written(objects.of_summary(source.day_list.day, summary)))
+        else:
+            await _show(daily.documents(made), sys.stdout)
+            print(words(f"cli.demo_{origin}", day=made.key.day))
+        _note(words("cli.pages", files=", ".join(map(str, files))))
+        _note(words("cli.demo_next"))
+        return status.of_summary(summary, with_model=app.llm is not None)
+
+
+async def run(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
+    """The bot, until a signal ends it."""
+    del arguments
+    async with opened(loaded, Parts()) as app:
+        await run_until_told(app)
+    return status.DONE
+
+
+async def report(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
+    """One day's job now."""
+    words = texts.load(loaded.settings.language)
+    stream = sys.stderr if arguments.json else sys.stdout
+    async with opened(loaded, Parts()) as app, posting(app, stream) as daily, _warm(app):
+        job = _job(app, arguments)
+        with shown(words) as progress:
+            if arguments.preview is None:
+                await _open(app, job.plans)
+                summary = await daily.run(job, progress)
+            else:
+                summary = await daily.preview(job, progress)
+        if arguments.preview is not None:
+            _note(words("cli.pages", files=", ".join(map(str, pages.write(arguments.preview, daily, summary.reports)))))
+        if arguments.json:
+            print(objects.written(objects.of_summary(job.day, summary)))
+        else:
+            _tell(summary, words)
+        return status.of_summary(summary, with_model=app.llm is not None)
+
+
+async def deliveries(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
+    """What was sent; or the operator's word on a part that nobody knows the fate of."""
+    words = texts.load(loaded.settings.language)
+    async with opened(loaded, Parts()) as app:
+        if arguments.send:
+            key = await delivery.settle(app.store, arguments.send, delivery.Settling.SEND)
+            async with posting(app) as daily:
+                done = await delivery.deliver(key, daily.courier)
+            print(words("cli.delivery", channel=done.channel, state=words(f"cli.state_{done.state}"), parts=done.parts))
+            return status.of_summary(Summary(deliveries=(done,)), with_model=False)
+        if arguments.drop:
+            await delivery.settle(app.store, arguments.drop, delivery.Settling.DROP)
+            print(words("cli.dropped", part=arguments.drop))
+            return status.DONE
+        listed(await app.store.deliveries(DELIVERIES_SHOWN), words, sys.stdout)
+        return status.DONE
+
+
+async def deep_dive(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
+    """Reads one paper."""
+    arxiv_id = ArxivId.parse(arguments.id)
+    async with opened(loaded, Parts()) as app, _warm(app):
+        profile, language = _reader(app, arguments)
+        dive = await app.ondemand.deep_dive(arxiv_id, Brief(profile, language, Meter()))
+        if arguments.json:
+            print(objects.written(objects.of_deep_dive(dive)))
+        else:
+            words = texts.load(language)
+            await _show([compose.deep_dive(dive, words, links=app.links)], sys.stdout)
+        return status.of_analyst(dive.analyst, with_model=app.llm is not None)
+
+
+async def top(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
+    """The ranking of a day, scored now where it is not known."""
+    async with opened(loaded, Parts()) as app, _warm(app):
+        profile, language = _reader(app, arguments)
+        words = texts.load(language)
+        day = arguments.date or await app.store.newest_ranking_day(profile.name)
+        if day is None:
+            day = (await app.reporter.newest_list(_default_day(app))).day
+        else:
+            _refuse_days_without_lists(day, app)
+        with shown(words) as progress:
+            ranking = await app.ondemand.top(profile, language, day, progress)
+        if arguments.json:
+            print(objects.written(objects.of_ranking(ranking, arguments.count, words)))
+        elif not ranking.entries:
+            print(words("note.no_list", day=day))
+        else:
+            await _show([compose.ranking(ranking, words, count=arguments.count)], sys.stdout)
+        return status.of_ranking(ranking, with_model=app.llm is not None)
+
+
+def _job(app: App, arguments: argparse.Namespace) -> Job:
+    if arguments.date:
+        _refuse_days_without_lists(arguments.date, app)
+    day = arguments.date or _default_day(app)
+    return Job(day, _wanted(app, arguments), exact=arguments.date is not None, again=arguments.again)
+
+
+def _wanted(app: App, arguments: argparse.Namespace) -> tuple[ChannelPlan, ...]:
+    """The channels that the arguments name, all without any. Raises InputError for names that nobody has."""
+    names = {plan.name for plan in app.plans}
+    for name in arguments.channel or ():
+        if name not in names:
+            raise InputError(f"no channel {name!r}", key="cli.no_channel", name=name, names=", ".join(sorted(names)))
+    plans = [plan for plan in app.plans if not arguments.channel or plan.name in arguments.channel]
+    if arguments.profile is None:
+        return tuple(plans)
+    profile = _profile(app, arguments.profile)
+    wanted = tuple(plan for plan in plans if plan.profile == profile)
+    if not wanted and arguments.preview is not None:
+        return (demonstration.plan(app, profile),)
+    if not wanted:
+        raise InputError("no channel of the profile", key="cli.no_channel_of_profile", name=arguments.profile)
+    return wanted
+
+
+def _reader(app: App, arguments: argparse.Namespace) -> tuple[Profile, str]:
+    language = arguments.language or app.settings.language
+    if language not in texts.languages():
+        known = ", ".join(texts.languages())
+        raise InputError(f"no language {language!r}", key="cli.no_language", name=language, names=known)
+    return _profile(app, arguments.profile), language
+
+
+def _profile(app: App, name: str | None) -> Profile:
+    if name is None:
+        return next(iter(app.profiles.values()))
+    if name not in app.profiles:
+        raise InputError(f"no profile {name!r}", key="cli.no_profile", name=name, names=", ".join(app.profiles))
+    return app.profiles[name]
+
+
+def _default_day(app: App) -> date:
+    return schedule.default_day(app.clock.now(), app.settings.report.list_day)
+
+
+def _refuse_days_without_lists(day: date, app: App) -> None:
+    if day.weekday() >= SATURDAY:
+        raise InputError(f"{day} is a weekend day", key="cli.weekend", day=str(day))
+    if day > app.clock.now().date():
+        raise InputError(f"{day} is not there yet", key="cli.future", day=str(day))
+
+
+async def _open(app: App, plans: Sequence[ChannelPlan]) -> None:
+    """Whoever runs a report by hand wants channels tried again that were given up."""
+    for plan in plans:
+        await app.store.reopen(await delivery.current_address(plan.address, app.store))
+
+
+@asynccontextmanager
+async def _warm(app: App) -> AsyncIterator[None]:
+    """The model library is imported while the list is asked for."""
+    if app.llm is None:
+        yield
+        return
+    work = asyncio.create_task(app.llm.warm_up())
+    try:
+        yield
+    finally:
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def _show(documents: Sequence[Document], stream: TextIO) -> None:
+    from bot.channels.console import ConsoleChannel
+    from bot.interfaces import Thread
+
+    channel = ConsoleChannel(Address(PlatformName.CONSOLE, ""), stream)
+    for message in channel.render(documents):
+        await channel.send("", message, Thread(None, {}))
+
+
+def _tell(summary: Summary, words: texts.Texts) -> None:
+    """What the run did, a line a report and a channel, beside the report itself."""
+    for made in summary.reports:
+        if made.note:
+            _note(words(made.note, day=made.key.day))
+            continue
+        ranking = made.ranking
+        counts = {"listed": ranking.listed, "scored": ranking.scored, "chosen": len(ranking.chosen)}
+        _note(f"{made.key}: {words('digest.scanned', **counts)}")
+    for line in summary.deliveries:
+        state = words(f"cli.state_{line.state}")
+        _note(words("cli.delivery", channel=line.channel, state=state, parts=line.parts))
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,33 @@
+"""The table of `paperboy deliveries`."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TextIO
+
+from bot.delivery import state_of
+from bot.models import Part, PartKind, PartState
+from bot.texts import Texts
+
+OPEN = frozenset({PartState.UNKNOWN, PartState.FAILED})
+
+
+def listed(parts: Sequence[Part], words: Texts, stream: TextIO) -> None:
+    """A line a delivery, newest first; under it the parts that want a word, with the keys that settle them."""
+    if not parts:
+        print(words("cli.no_deliveries"), file=stream)
+    for _, group in groupby(parts, key=lambda part: part.delivery):
+        of_one = tuple(group)
+        print(_line(of_one, words), file=stream)
+        for part in of_one:
+            if part.state in OPEN and part.message.kind is PartKind.POST:
+                print(f"    {part.state:<8} {part.key}  {part.error}".rstrip(), file=stream)
+
+
+def _line(parts: Sequence[Part], words: Texts) -> str:
+    posts = [part for part in parts if part.message.kind is PartKind.POST]
+    state = state_of(parts)
+    shown = words(f"cli.state_{state}") if state else words("cli.state_open")
+    sent = sum(part.state is PartState.SENT for part in posts)
+    when = max((part.updated_at for part in posts if part.updated_at), default=None)
+    moment = f"{when.astimezone():%Y-%m-%d %H:%M}" if when else "-"
+    return f"{moment}  {shown:<8}  {sent}/{len(posts)}  {parts[0].channel:<16}  {parts[0].delivery}"

@@ -1,0 +1,91 @@
+"""The demo's day: a saved list, today's real one where it comes fast, or the sample; and who it is made for."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import aiohttp
+
+from bot import schedule
+from bot.app import App
+from bot.app.wiring import CONSOLE, user_agent
+from bot.clock import SystemClock
+from bot.errors import InputError, SourceError
+from bot.models import Address, ChannelPlan, DayList, PlatformName, Profile
+from bot.reporter import previous_weekday
+from bot.sources.huggingface import HuggingFace, day_of, parse_list
+from bot.sources.sample import DAY as SAMPLE_DAY
+from bot.sources.sample import Sample
+from config.settings import Settings
+
+STORE = "demo.db"
+WAIT_SECONDS = 1.5  # a newcomer without a network should not wait for one
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A source that has one list. Implements `bot.interfaces.Source`."""
+
+    day_list: DayList
+    name: str = "huggingface"
+
+    async def list_day(self, day: date) -> DayList:
+        del day
+        return self.day_list
+
+
+async def source(settings: Settings, file: Path | None) -> tuple[Listed, str]:
+    """The list, and where it comes from: "file", "live" or "sample". Raises InputError for a file that is no list."""
+    if file is not None:
+        return Listed(_saved(file)), "file"
+    found = await _live(settings)
+    if found:
+        return Listed(found), "live"
+    sample = Sample()
+    return Listed(await sample.list_day(SAMPLE_DAY)), "sample"
+
+
+def plan(app: App, profile: Profile | None = None) -> ChannelPlan:
+    """The terminal, in the settings' language."""
+    return ChannelPlan(
+        name=CONSOLE.name,
+        address=Address(PlatformName.CONSOLE, ""),
+        profile=profile or next(iter(app.profiles.values())),
+        language=app.settings.language,
+        time=app.settings.schedule.time,
+        timezone=app.settings.schedule.timezone,
+    )
+
+
+def _saved(file: Path) -> DayList:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot read {file}", key="cli.no_file", file=str(file), reason=error.strerror or ""
+        ) from None
+    now = SystemClock().now()
+    try:
+        return parse_list(content, day_of(content) or now.date(), now)
+    except SourceError as error:
+        raise InputError(f"{file}: {error}", key="cli.no_list_file", file=str(file)) from None
+
+
+async def _live(settings: Settings) -> DayList | None:
+    """The newest list with papers, if all of it comes in time."""
+    clock = SystemClock()
+    day = schedule.default_day(clock.now(), settings.report.list_day)
+    try:
+        async with (
+            asyncio.timeout(WAIT_SECONDS),
+            aiohttp.ClientSession(headers={"User-Agent": user_agent(settings)}) as session,
+        ):
+            huggingface = HuggingFace(session, settings.sources.huggingface_url, clock, tries=1)
+            for candidate in (day, previous_weekday(day)):
+                found = await huggingface.list_day(candidate)
+                if found.papers:
+                    return found
+    except (TimeoutError, SourceError):
+        return None
+    return None

@@ -1,0 +1,269 @@
+import asyncio
+from datetime import date, timedelta
+
+import pytest
+
+from bot.errors import ModelError, SourceError
+from bot.interfaces import Brief
+from bot.models import AnalystKind, ArxivId, DayList, DeepDive, FullText, Paper, Part, Report, Score, Usage
+from bot.ranking import Rules
+from bot.reporter import Edition, Reporter
+from bot.sources.fulltext import AbstractTexts
+from bot.store.sqlite import SqliteStore
+from tests.fakes import DAY, FakeClock, a_day_list, a_deep_dive, a_paper, a_profile, a_score
+
+EMPTY = a_day_list(0)
+
+
+class ScriptedAnalyst:
+    """Scores by a table of ID -> value or error; deep-dives everything but what is in `unreadable`."""
+
+    def __init__(self, kind=AnalystKind.MODEL, values=None, unreadable=()):
+        self.kind = kind
+        self.model = "fake/model" if kind is AnalystKind.MODEL else ""
+        self.values = values or {}
+        self.unreadable = set(unreadable)
+        self.scored: list[tuple[str, str, bool]] = []
+        self.read: list[str] = []
+
+    def prompts(self, language: str) -> tuple[str, ...]:
+        return (f"score.{language}@1#00000000",) if self.model else ()
+
+    async def score(self, paper: Paper, brief: Brief) -> Score:
+        self.scored.append((paper.arxiv_id.id, brief.language, brief.fresh))
+        brief.meter.add(Usage(calls=1))
+        value = self.values.get(paper.arxiv_id.id, 70)
+        if isinstance(value, ModelError):
+            raise value
+        return a_score(value, reason=f"{self.kind} {brief.language}", analyst=self.kind, model=self.model)
+
+    async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
+        self.read.append(paper.arxiv_id.id)
+        await asyncio.sleep(0)
+        if paper.arxiv_id.id in self.unreadable or "*" in self.unreadable:
+            raise ModelError("no", key="failure.ungrounded")
+        return a_deep_dive(paper, language=brief.language, analyst=self.kind, basis=full_text.basis)
+
+
+class ListedDays:
+    name = "huggingface"
+
+    def __init__(self, days: dict[date, DayList | SourceError]):
+        self.days = days
+        self.asked: list[date] = []
+
+    async def list_day(self, day: date) -> DayList:
+        self.asked.append(day)
+        found = self.days.get(day, EMPTY)
+        if isinstance(found, SourceError):
+            raise found
+        return DayList(day, found.papers, found.captured_at, found.skipped)
+
+
+class KnownPapers:
+    """arXiv's metadata, that answers after `wait`."""
+
+    def __init__(self, wait: float = 0.0, error: SourceError | None = None):
+        self.wait, self.error = wait, error
+
+    async def papers(self, ids):
+        await asyncio.sleep(self.wait)
+        if self.error:
+            raise self.error
+        return {i.id: a_paper(arxiv_id=ArxivId(i.id, 3), categories=("cs.CV",), comment="12 pages") for i in ids}
+
+
+@pytest.fixture
+async def store(tmp_path):
+    async with SqliteStore.open(tmp_path / "paperboy.db") as opened:
+        yield opened
+
+
+def a_reporter(store, analyst=None, days=None, **changes) -> Reporter:
+    values = {
+        "source": ListedDays({DAY: a_day_list(5)} if days is None else days),
+        "metadata": None,
+        "full_texts": AbstractTexts(),
+        "analyst": analyst,
+        "extractive": ScriptedAnalyst(AnalystKind.EXTRACTIVE),
+        "store": store,
+        "clock": FakeClock(),
+        "rules": Rules(papers=5),
+    }
+    return Reporter(**(values | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
+
+
+def an_edition(**changes) -> Edition:
+    return Edition(**({"day": DAY, "profile": a_profile(), "language": "zh"} | changes))  # type: ignore[arg-type]
+
+
+async def publish(store, report: Report) -> None:
+    """Marks a report as planned for delivery, as the ledger does."""
+    parts: list[Part] = []
+    await store.plan(report.key, parts)
+
+
+async def test_a_report_scores_ranks_and_reads_the_best(store):
+    analyst = ScriptedAnalyst(values={"2602.00003": 95, "2602.00002": 90, "2602.00001": 10})
+    report = await a_reporter(store, analyst).report(an_edition())
+    assert report.ranking.chosen == ("2602.00003", "2602.00002")
+    assert [dive.paper.arxiv_id.id for dive in report.deep_dives] == ["2602.00003", "2602.00002"]
+    assert report.analyst is AnalystKind.MODEL
+    assert report.usage.calls == 5
+    assert await store.report(DAY, "default", "zh") == report
+    assert await store.ranking(DAY, "default", "zh") == report.ranking
+
+
+async def test_a_paper_whose_score_fails_is_listed_as_failed(store):
+    analyst = ScriptedAnalyst(values={"2602.00002": ModelError("slow", key="failure.timeout")})
+    report = await a_reporter(store, analyst).report(an_edition())
+    assert (report.ranking.scored, report.ranking.failed) == (4, 1)
+    assert report.ranking.entries[-1].failure == "failure.timeout"
+
+
+async def test_a_failing_deep_dive_falls_through_to_the_next_candidate(store):
+    analyst = ScriptedAnalyst(values={"2602.00005": 95}, unreadable={"2602.00005"})
+    report = await a_reporter(store, analyst).report(an_edition())
+    assert report.ranking.chosen == ("2602.00001", "2602.00002")
+
+
+async def test_when_no_deep_dive_succeeds_the_extractive_analyst_reads_the_best(store):
+    analyst = ScriptedAnalyst(values={"2602.00005": 95}, unreadable={"*"})
+    report = await a_reporter(store, analyst).report(an_edition())
+    assert report.ranking.chosen == ("2602.00005", "2602.00001")
+    assert {dive.analyst for dive in report.deep_dives} == {AnalystKind.EXTRACTIVE}
+    assert report.analyst is AnalystKind.MODEL
+
+
+async def test_when_no_paper_can_be_scored_the_extractive_analyst_takes_over(store):
+    values = {f"2602.0000{n}": ModelError("down", key="failure.unavailable") for n in range(1, 6)}
+    report = await a_reporter(store, ScriptedAnalyst(values=values)).report(an_edition())
+    assert report.analyst is AnalystKind.EXTRACTIVE
+    assert (report.ranking.scored, report.ranking.failed) == (5, 0)
+
+
+async def test_without_a_model_everything_is_extractive(store):
+    report = await a_reporter(store).report(an_edition())
+    assert (report.analyst, report.model, report.prompts) == (AnalystKind.EXTRACTIVE, "", ())
+
+
+async def test_nothing_below_the_minimum_is_chosen(store):
+    analyst = ScriptedAnalyst(values={f"2602.0000{n}": 59 for n in range(1, 6)})
+    report = await a_reporter(store, analyst).report(an_edition())
+    assert report.deep_dives == ()
+    assert analyst.read == []
+
+
+async def test_what_an_earlier_day_published_is_not_chosen_again(store):
+    earlier = DAY - timedelta(days=1)
+    reporter = a_reporter(store, ScriptedAnalyst(), {DAY: a_day_list(5), earlier: a_day_list(5)})
+    previewed = await reporter.report(an_edition(day=earlier))
+    assert (await reporter.report(an_edition())).ranking.chosen == previewed.ranking.chosen
+    await publish(store, previewed)
+    report = await reporter.report(an_edition())
+    assert not set(report.ranking.chosen) & set(previewed.ranking.chosen)
+    assert {e.reported_on for e in report.ranking.entries if e.paper.arxiv_id.id in previewed.ranking.chosen} == {
+        earlier
+    }
+
+
+async def test_a_second_language_shares_scores_and_choice(store):
+    analyst = ScriptedAnalyst(values={"2602.00003": 95})
+    reporter = a_reporter(store, analyst)
+    chinese = await reporter.report(an_edition())
+    analyst.values = {"2602.00001": 99}
+    english = await reporter.report(an_edition(language="en"))
+    assert english.ranking.chosen == chinese.ranking.chosen
+    assert [e.score.value for e in english.ranking.entries] == [e.score.value for e in chinese.ranking.entries]
+    assert {e.score.reason for e in english.ranking.entries} == {"model en"}
+
+
+async def test_a_second_language_reads_what_was_chosen_even_when_the_model_cannot(store):
+    reporter = a_reporter(store, ScriptedAnalyst())
+    chinese = await reporter.report(an_edition())
+    unable = a_reporter(store, ScriptedAnalyst(unreadable={"2602.00001"}))
+    english = await unable.report(an_edition(language="en"))
+    assert english.ranking.chosen == chinese.ranking.chosen
+    assert [dive.analyst for dive in english.deep_dives] == [AnalystKind.EXTRACTIVE, AnalystKind.MODEL]
+
+
+async def test_half_a_preview_does_not_bind_another_language(store):
+    failing = ScriptedAnalyst(values={f"2602.0000{n}": ModelError("down") for n in range(2, 6)} | {"2602.00001": 10})
+    await a_reporter(store, failing).report(an_edition())
+    english = await a_reporter(store, ScriptedAnalyst()).report(an_edition(language="en"))
+    assert english.ranking.failed == 0
+
+
+async def test_asking_anew_ignores_what_other_languages_have(store):
+    reporter = a_reporter(store, ScriptedAnalyst(values={"2602.00003": 95}))
+    await reporter.report(an_edition())
+    analyst = ScriptedAnalyst(values={"2602.00001": 99})
+    english = await a_reporter(store, analyst).report(an_edition(language="en", fresh=True, number=2))
+    assert english.ranking.chosen[0] == "2602.00001"
+    assert {fresh for _, _, fresh in analyst.scored} == {True}
+    assert str(english.key).endswith("#2")
+
+
+async def test_a_complete_list_is_asked_for_once(store):
+    reporter = a_reporter(store, ScriptedAnalyst())
+    await reporter.report(an_edition())
+    await reporter.report(an_edition())
+    assert reporter.source.asked == [DAY]  # type: ignore[attr-defined]  # the scripted source
+
+
+async def test_a_list_that_was_still_filling_is_asked_for_again_and_kept_for_bad_times(store):
+    early = a_day_list(2, captured_at=FakeClock().now() - timedelta(days=1))
+    days: dict[date, DayList | SourceError] = {DAY: early}
+    reporter = a_reporter(store, ScriptedAnalyst(), days)
+    assert len((await reporter.list_day(DAY)).papers) == 2
+    days[DAY] = SourceError("down")
+    assert len((await reporter.list_day(DAY)).papers) == 2
+    days[DAY] = a_day_list(5)
+    assert len((await reporter.list_day(DAY)).papers) == 5
+
+
+async def test_a_source_that_is_down_is_an_error_when_nothing_is_kept(store):
+    with pytest.raises(SourceError):
+        await a_reporter(store, days={DAY: SourceError("down")}).report(an_edition())
+
+
+async def test_an_empty_day_walks_back_to_the_last_weekday_with_a_list(store):
+    monday, friday = date(2026, 2, 23), date(2026, 2, 20)
+    reporter = a_reporter(store, days={friday: a_day_list(3)})
+    assert (await reporter.newest_list(monday)).day == friday
+    assert (await a_reporter(store, days={}).newest_list(date(2026, 1, 5))).papers == ()
+
+
+async def test_a_day_without_a_list_is_a_report_with_a_note(store):
+    report = await a_reporter(store, days={}).report(an_edition())
+    assert (report.note, report.ranking.entries, report.deep_dives) == ("note.no_list", (), ())
+    assert await store.ranking(DAY, "default", "zh") is None
+
+
+async def test_ranking_alone_chooses_nothing(store):
+    ranking = await a_reporter(store, ScriptedAnalyst()).rank(an_edition())
+    assert ranking.chosen == ()
+    assert await store.ranking(DAY, "default", "zh") == ranking
+    assert (await a_reporter(store, days={}).rank(an_edition(day=date(2026, 1, 6)))).entries == ()
+
+
+async def test_arxiv_adds_what_the_list_lacks_without_being_waited_for(store):
+    quick = await a_reporter(store, ScriptedAnalyst(), metadata=KnownPapers()).report(an_edition())
+    assert quick.ranking.entries[0].paper.categories == ("cs.CV",)
+    assert quick.deep_dives[0].paper.arxiv_id.version == 3
+    slow = await a_reporter(store, ScriptedAnalyst(), metadata=KnownPapers(wait=30)).report(an_edition())
+    assert slow.ranking.entries[0].paper.categories == ()
+
+
+async def test_arxiv_being_down_costs_nothing_but_its_fields(store):
+    metadata = KnownPapers(error=SourceError("429"))
+    report = await a_reporter(store, ScriptedAnalyst(), metadata=metadata).report(an_edition())
+    assert report.ranking.scored == 5
+
+
+async def test_progress_is_told_step_by_step(store):
+    steps = []
+    await a_reporter(store, ScriptedAnalyst()).report(an_edition(), lambda *step: steps.append(step))
+    assert steps[0] == ("list", 0, 1)
+    assert ("score", 5, 5) in steps
+    assert steps[-1] == ("deep_dive", 2, 2)
