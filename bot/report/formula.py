@@ -67,6 +67,7 @@ def readable(tex: str) -> str:
 def readable_text(text: str) -> str:
     r"""Running text with TeX in it, as titles have it: `Schr\"odinger`, `\textit{in vivo}`, `V^3`, `2^{128}`."""
     text = re.sub(r"(?<=\w)\^(?:\{([^{}\s]{1,8})\}|(\d))", lambda found: _script(found[1] or found[2], "^"), text)
+    text = text.replace(" -- ", " – ").replace(" --- ", " — ")
     if "\\" not in text:
         return text
     text = re.sub(

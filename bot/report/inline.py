@@ -142,8 +142,6 @@ def _styled(tokens: Iterable[Token], look: Span = _PLAIN) -> Iterator[Span]:
             yield replace(look, text=found.text, tex=found.tex)
         elif token.type == "image":
             yield from _styled(token.children or (), look)
-        elif token.type in ("softbreak", "hardbreak"):
-            yield replace(look, text=" ")
         elif token.content:
             yield replace(look, text=token.content, code=token.type == "code_inline")
 

@@ -56,6 +56,8 @@ def _rebuilt(root: ElementTree.Element) -> str | None:
         element.attrib.clear()
         element.attrib.update(kept)
         _mend(element)
+        if len(element) and element[-1].text == "×":  # "3×": an operator with nothing behind it wants no space round it
+            element[-1].attrib.update(lspace="0", rspace="0")
     root.set("xmlns", _MATHML)
     return ElementTree.tostring(root, encoding="unicode")
 

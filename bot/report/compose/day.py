@@ -126,4 +126,6 @@ def _figures(made: Report, texts: Texts) -> Iterable[str]:
 
 def _money(usd: float) -> str:
     """Four decimals below a dollar (a report costs cents), two above."""
+    if usd == 0:
+        return "0"
     return f"{usd:.4f}" if usd < 1 else f"{usd:.2f}"

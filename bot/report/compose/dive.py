@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from textwrap import shorten
 from urllib.parse import urlsplit
 
 from bot.models import AnalystKind, ArxivId, Basis, DeepDive, Point, PointKind, ReportKey, Score
@@ -131,7 +132,7 @@ def _mark(point: Point, dive: DeepDive, texts: Texts) -> document.Mark:
 
 
 def _label(title: str) -> str:
-    return title if len(title) <= LABEL_LENGTH else title[: LABEL_LENGTH - 1].rstrip() + "…"
+    return shorten(title, LABEL_LENGTH, placeholder="…") if len(title) > LABEL_LENGTH else title
 
 
 def section_url(arxiv_id: ArxivId, number: str) -> str | None:

@@ -1,0 +1,390 @@
+"""What the reader is told: the digest, the deep dives, the ranking, in both languages."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from bot.models import (
+    AnalystKind,
+    ArxivId,
+    Basis,
+    PointCounts,
+    PointKind,
+    Ranked,
+    Ranking,
+    Report,
+    ReportKey,
+    Seconds,
+    Section,
+    Usage,
+)
+from bot.report import compose, document
+from bot.report.compose.dive import section_url
+from bot.report.document import Document, Links, Span, text_of
+from bot.texts import load
+from tests.fakes import DAY, a_deep_dive, a_paper, a_point, a_ranking, a_report, a_score
+
+ZH = load("zh")
+EN = load("en")
+WEB = Links("https://papers.example.org/")
+
+
+def lines(made: Document) -> list[str]:
+    """Every paragraph, note, heading and footer as plain text, in order."""
+    kinds = (document.Paragraph, document.Note, document.Heading, document.Footer)
+    return [text_of(block.spans) for block in made.blocks if isinstance(block, kinds)]
+
+
+def notes(made: Document) -> list[str]:
+    return [text_of(block.spans) for block in made.blocks if isinstance(block, document.Note)]
+
+
+def rows(made: Document) -> tuple[document.RankingRow, ...]:
+    return next(block for block in made.blocks if isinstance(block, document.Ranking)).rows
+
+
+def facts(made: Document) -> dict[str, str]:
+    fields = next(block for block in made.blocks if isinstance(block, document.Fields))
+    return {label: text_of(value) for label, value in fields.pairs}
+
+
+def with_entries(entries: list[Ranked], **changes: object) -> Report:
+    ranking = replace(a_ranking(), entries=tuple(entries))
+    return a_report(ranking=ranking, deep_dives=(), **changes)
+
+
+def test_a_digest_says_what_was_scanned_chosen_and_ranked():
+    made = compose.digest(a_report(), ZH)
+    assert made.key == "digest"
+    assert text_of(made.title) == "🚀 CV 论文日报 | 2026-02-25"
+    assert lines(made) == [
+        "扫描 20 篇，评分 4 篇，精选 2 篇",
+        "4/5 篇完成评分，1 篇失败：模型超时",
+        "📋 目录 (Quick View)",
+        "📊 完整排名 (Ranking)",
+        "模型 fake/model · 17 次模型调用 · $0.0123 · 用时 2.3 秒",
+    ]
+    assert made.summary == "CV 论文日报 2026-02-25：扫描 20 篇，评分 4 篇，精选 2 篇"
+    assert made.language == "zh"
+    assert made.part_label.format(part=2, parts=3) == "（2/3）"
+
+
+def test_the_contents_link_titles_with_scores_to_the_deep_dives():
+    made = compose.digest(a_report(), ZH)
+    (contents,) = (block for block in made.blocks if isinstance(block, document.Items))
+    assert contents.ordered
+    assert [text_of(item.spans) for item in contents.items] == [
+        "Seeing Through Rain 1: Restoration by Flow Matching · 89 分",
+        "Seeing Through Rain 2: Restoration by Flow Matching · 83 分",
+    ]
+    assert contents.items[0].spans[0].document == "2602.00001"
+    assert all(span.href is None for item in contents.items for span in item.spans)
+
+
+def test_the_whole_ranking_stands_in_the_digest_with_reasons_and_tags():
+    entries = [
+        Ranked(a_paper(1), a_score(91, reason="用 **流匹配** 与 $x_t$"), chosen=True),
+        Ranked(a_paper(2), a_score(76), reported_on=date(2026, 2, 20)),
+        Ranked(a_paper(3), a_score(60, suspicious=True)),
+        Ranked(a_paper(4), a_score(59)),
+        Ranked(a_paper(5), failure="failure.rate_limit"),
+    ]
+    report = a_report(ranking=replace(a_ranking(), entries=tuple(entries)), deep_dives=(a_deep_dive(),))
+    found = rows(compose.digest(report, ZH))
+    assert [(row.position, row.score, row.band, row.tags, row.document) for row in found] == [
+        (1, 91, "excellent", ("精选",), "2602.00001"),
+        (2, 76, "good", ("已推荐 2026-02-20",), None),
+        (3, 60, "fair", ("⚠️ 疑似操纵评分",), None),
+        (4, 59, "low", (), None),
+        (None, None, "failed", (), None),
+    ]
+    assert found[0].reason == (Span("用 "), Span("流匹配", bold=True), Span(" 与 "), Span("xₜ", tex="x_t"))
+    assert text_of(found[4].reason) == "模型限流"
+    assert found[0].href == "https://arxiv.org/abs/2602.00001"
+
+
+def test_failures_are_grouped_by_reason():
+    keys = ["failure.timeout", "failure.rate_limit", "failure.timeout", "failure.of_a_later_release"]
+    entries = [
+        Ranked(a_paper(1), a_score(), chosen=True),
+        *(Ranked(a_paper(n), failure=key) for n, key in enumerate(keys)),
+    ]
+    assert "1/5 篇完成评分，4 篇失败：模型超时 2 篇、模型限流 1 篇、模型出错 1 篇" in notes(
+        compose.digest(with_entries(entries), ZH)
+    )
+    assert (
+        "1/5 papers scored, 4 failed: the model timed out (2), the model's rate limit (1), the model failed (1)"
+        in notes(compose.digest(with_entries(entries), EN))
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "repeated", "min_score", "said"),
+    [
+        ([52, 40], [], 60, "今日没有强相关论文：最高 52 分，未到 60 分的精选线，不作深度解读。完整排名见下。"),
+        ([52, 40], [], None, "今日没有强相关论文（最高 52 分），不作深度解读。完整排名见下。"),
+        ([88, 40], [0], 60, "今日没有强相关论文：最高 40 分，未到 60 分的精选线，不作深度解读。完整排名见下。"),
+        ([88], [0], 60, "今日的高分论文此前都已推荐过，不再重复解读。完整排名见下。"),
+        ([88, 40], [], 60, "今日有论文达到精选线，但深度解读未能完成。完整排名见下。"),
+    ],
+)
+def test_a_day_without_a_deep_dive_says_why(scores, repeated, min_score, said):
+    entries = [
+        Ranked(a_paper(n), a_score(value), reported_on=date(2026, 2, 20) if n in repeated else None)
+        for n, value in enumerate(scores)
+    ]
+    made = compose.digest(with_entries(entries), ZH, min_score=min_score)
+    assert notes(made) == [said]
+    assert not any(isinstance(block, document.Items) for block in made.blocks)
+
+
+def test_a_day_on_which_nothing_was_scored_speaks_of_the_failure_alone():
+    made = compose.digest(with_entries([Ranked(a_paper(1), failure="failure.timeout")]), ZH, min_score=60)
+    assert notes(made) == ["0/1 篇完成评分，1 篇失败：模型超时"]
+
+
+def test_late_corrected_extractive_and_broken_entries_are_said():
+    report = a_report(
+        key=ReportKey(DAY, "default", "zh", edition=2),
+        ranking=replace(a_ranking(), skipped=3),
+        analyst=AnalystKind.EXTRACTIVE,
+        model="",
+        usage=Usage(),
+        seconds=Seconds(total=0.04),
+    )
+    made = compose.digest(report, ZH, late="2026-02-26 09:30")
+    assert text_of(made.title) == "🚀 CV 论文日报 | 2026-02-25（更正）"
+    assert notes(made) == [
+        "⏰ 补发：原定 2026-02-26 09:30 送达。",
+        "✏️ 更正：这是第 2 版，以本版为准。",
+        "本期未使用语言模型：分数按关注方向与标题、摘要的匹配程度算出，解读为论文原句摘录。",
+        "4/5 篇完成评分，1 篇失败：模型超时",
+        "列表中有 3 条记录残缺，已跳过。",
+    ]
+    assert lines(made)[-1] == "未使用语言模型 · 用时 0.0 秒"
+
+
+@pytest.mark.parametrize(
+    ("usage", "said"),
+    [
+        (Usage(calls=3), "模型 fake/model · 3 次模型调用 · 用时 2.3 秒"),
+        (
+            Usage(calls=0, cached=15, cost_usd=0.0),
+            "模型 fake/model · 0 次模型调用 · 15 次取自缓存 · $0 · 用时 2.3 秒",
+        ),
+        (Usage(calls=9, cost_usd=1.239), "模型 fake/model · 9 次模型调用 · $1.24 · 用时 2.3 秒"),
+    ],
+)
+def test_the_last_line_gives_calls_and_a_cost_where_it_is_known(usage, said):
+    assert lines(compose.digest(a_report(usage=usage), ZH))[-1] == said
+
+
+def test_links_to_pages_exist_only_with_a_public_address():
+    digest, dive, *_ = compose.report(a_report(), ZH, links=WEB)
+    assert [(button.label, button.url) for button in digest.buttons] == [
+        ("网页版", "https://papers.example.org/reports/2026-02-25/default.zh")
+    ]
+    assert [button.url for button in dive.buttons] == [
+        "https://arxiv.org/abs/2602.00001",
+        "https://arxiv.org/pdf/2602.00001",
+        "https://papers.example.org/reports/2026-02-25/default.zh#2602.00001",
+    ]
+    assert [button.url for button in compose.deep_dive(a_deep_dive(), ZH, links=WEB).buttons][-1:] == [
+        "https://papers.example.org/papers/2602.00001"
+    ]
+    digest, dive, *_ = compose.report(a_report(), ZH)
+    assert digest.buttons == ()
+    assert [button.label for button in dive.buttons] == ["arXiv", "PDF"]
+    assert Links().feed() is None
+    assert WEB.feed() == "https://papers.example.org/feed.atom"
+
+
+def test_a_report_is_its_digest_and_its_deep_dives_in_ranking_order():
+    report = a_report()
+    made = compose.report(replace(report, deep_dives=report.deep_dives[::-1]), ZH)
+    assert [each.key for each in made] == ["digest", "2602.00001", "2602.00002"]
+    assert text_of(made[2].title) == "2. Seeing Through Rain 2: Restoration by Flow Matching"
+    assert facts(made[2])["评分"] == "83/100 · 值得精读"
+
+
+def test_a_day_without_a_list_is_one_line():
+    made = compose.report(a_report(note="note.no_list", deep_dives=()), ZH, links=WEB)
+    assert len(made) == 1
+    assert made[0] == compose.note(a_report(note="note.no_list"), ZH, links=WEB)
+    assert lines(made[0]) == ["Hugging Face 没有 2026-02-25 的论文列表，最近一期也已推送过，今天没有日报。"]
+    assert made[0].buttons[0].url == "https://papers.example.org/"
+
+
+def test_a_deep_dive_gives_its_facts_sections_and_proof():
+    paper = a_paper(
+        1,
+        authors=("A", "B", "C", "D"),
+        code_url="https://github.com/example/rain",
+        project_url="https://rain.example.org/",
+    )
+    made = compose.deep_dive(a_deep_dive(paper, basis=Basis.PDF), ZH, score=a_score(84), number=1)
+    assert text_of(made.title) == "1. Seeing Through Rain 1: Restoration by Flow Matching"
+    assert made.summary == "Seeing Through Rain 1: Restoration by Flow Matching（84 分）"
+    assert facts(made) == {
+        "评分": "84/100 · 值得精读",
+        "来源": "HuggingFace 🔥 49",
+        "原文链接": "arxiv.org/abs/2602.00001",
+        "作者": "A, B, C 等 4 人",
+        "代码": "github.com/example/rain",
+        "项目主页": "rain.example.org",
+        "依据": "全文（PDF）",
+    }
+    assert [block.title for block in made.blocks if isinstance(block, document.Section)] == [
+        "核心创新点 (Key Contribution)",
+        "技术细节 (Methodology)",
+        "对我的启发 (Takeaway)",
+        "潜在缺陷 (Limitations)",
+    ]
+    assert lines(made) == [
+        "8/9 条要点通过核对 · 重写 1 条 · 剔除 1 条 · 模型 fake/model · 提示词 deep_dive.zh@1#abcdef01"
+    ]
+
+
+def test_a_deep_dive_on_request_has_no_number_and_may_have_no_score():
+    made = compose.deep_dive(a_deep_dive(a_paper(1, upvotes=0, source="somewhere", authors=())), EN)
+    assert text_of(made.title) == made.summary == "Seeing Through Rain 1: Restoration by Flow Matching"
+    assert facts(made) == {"Source": "somewhere", "Paper": "arxiv.org/abs/2602.00001"}
+
+
+def test_an_abstract_a_missing_model_and_warnings_are_said_loudly():
+    dive = a_deep_dive(
+        analyst=AnalystKind.EXTRACTIVE,
+        model="",
+        prompt="",
+        points=PointCounts(4, 4, 0, 0),
+        flags=("failure.too_long", "flag.of_a_later_release"),
+    )
+    made = compose.deep_dive(dive, ZH)
+    assert notes(made) == [
+        "未使用语言模型：以下要点是论文原句摘录，不是解读。",
+        "仅基于摘要：未读全文，方法细节和实验结论请以原文为准。",
+        "论文过长",
+    ]
+    assert lines(made)[-1] == "4/4 条要点通过核对 · 未使用语言模型"
+
+
+def test_points_are_marked_with_what_they_rest_on():
+    outline = (
+        Section("S1", "3.2", "Flow", ""),
+        Section("S2", "", "A section title that is far too long for a label", ""),
+        Section("S3", "A.1", "Proof", ""),
+        Section("S4", "Ⅳ", "Roman", ""),
+    )
+    points = (
+        a_point(section="S1"),
+        a_point(section="S2"),
+        a_point(section="S3"),
+        a_point(section="S4", quote="a\x1b[31m \u202equote"),
+        a_point(section="S9", quote=""),
+        a_point(kind=PointKind.INFERRED, section="", quote=""),
+    )
+    dive = a_deep_dive(a_paper(1, arxiv_id=ArxivId("2602.00001", 2)), basis=Basis.HTML, outline=outline)
+    dive = replace(dive, sections=(replace(dive.sections[0], points=points),))
+    made = compose.deep_dive(dive, ZH)
+    (section,) = (block for block in made.blocks if isinstance(block, document.Section))
+    (items,) = section.blocks
+    assert isinstance(items, document.Items)
+    marks = [item.mark for item in items.items]
+    quote = "We restore photographs taken through rain with a flow-matching model."
+    html = "https://arxiv.org/html/2602.00001v2"
+    assert marks == [
+        document.Mark("§3.2", False, quote, f"{html}#S3.SS2"),
+        document.Mark("A section title that is…", False, quote),
+        document.Mark("§A.1", False, quote, f"{html}#A1.SS1"),
+        document.Mark("§Ⅳ", False, "a[31m quote"),
+        document.Mark("S9", False),
+        document.Mark("推断", True),
+    ]
+
+
+def test_points_of_an_abstract_lead_to_the_abstract():
+    made = compose.deep_dive(a_deep_dive(), EN)
+    section = next(block for block in made.blocks if isinstance(block, document.Section))
+    assert isinstance(section.blocks[0], document.Items)
+    stated, inferred = section.blocks[0].items
+    assert stated.mark is not None
+    assert (stated.mark.label, stated.mark.href) == ("abstract", "https://arxiv.org/abs/2602.00001")
+    assert inferred.mark == document.Mark("inferred", inferred=True)
+    assert inferred.spans[1] == Span("xₜ", tex="x_t")
+
+
+def test_points_of_a_pdf_have_no_section_to_lead_to():
+    dive = a_deep_dive(basis=Basis.PDF, outline=(Section("S0", "3.2", "Flow", ""),))
+    section = next(block for block in compose.deep_dive(dive, ZH).blocks if isinstance(block, document.Section))
+    assert isinstance(section.blocks[0], document.Items)
+    assert section.blocks[0].items[0].mark == document.Mark("§3.2", False, dive.sections[0].points[0].quote)
+
+
+@pytest.mark.parametrize(
+    ("number", "anchor"),
+    [
+        ("1", "S1"),
+        ("3.2", "S3.SS2"),
+        ("3.2.1", "S3.SS2.SSS1"),
+        ("B", "A2"),
+        ("A.1", "A1.SS1"),
+        ("I.", None),
+        ("3.2.1.4", None),
+    ],
+)
+def test_sections_are_found_on_arxivs_html_page(number, anchor):
+    expected = None if anchor is None else f"https://arxiv.org/html/2602.00001#{anchor}"
+    assert section_url(ArxivId("2602.00001"), number) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "http://github.com/x",
+        "https://localhost/x",
+        "https://github.com@evil.example/x",
+        "https://gіthub.com/x",
+        "https://github.com/x y",
+        "https://[broken/x.y",
+        'https://github.com/"onclick',
+        "https:///x",
+    ],
+)
+def test_addresses_from_a_list_that_hide_where_they_lead_are_left_out(url):
+    made = compose.deep_dive(a_deep_dive(a_paper(1, code_url=url)), ZH)
+    assert "代码" not in facts(made)
+
+
+def test_top_shows_the_best_papers():
+    made = compose.ranking(a_ranking(), ZH, count=2)
+    assert made.key == "top"
+    assert text_of(made.title) == "🏆 论文排名 | 2026-02-25"
+    assert lines(made) == ["扫描 20 篇，评分 4 篇，以下是前 2 篇", "4/5 篇完成评分，1 篇失败：模型超时"]
+    assert [row.score for row in rows(made)] == [89, 83]
+    assert all(row.document is None for row in rows(made))
+
+
+def test_top_shows_all_papers_and_says_that_no_model_judged():
+    ranking: Ranking = replace(a_ranking(), analyst=AnalystKind.EXTRACTIVE)
+    made = compose.ranking(ranking, EN)
+    assert lines(made)[0] == "20 papers scanned, 4 scored"
+    assert notes(made)[0].startswith("No language model was used")
+    assert len(rows(made)) == 5
+
+
+@pytest.mark.parametrize("texts", [ZH, EN])
+def test_untrusted_text_never_becomes_a_link_or_an_instruction_to_the_platform(texts):
+    evil = "[x](https://evil.example) <a href=x> ![i](https://evil.example/i.png) \x1b]8;;https://evil.example\x07"
+    paper = a_paper(1, title=evil, authors=(evil,))
+    report = a_report(
+        ranking=replace(a_ranking(), entries=(Ranked(paper, a_score(reason=evil), chosen=True),)),
+        deep_dives=(a_deep_dive(paper),),
+        model=evil,
+    )
+    for made in compose.report(report, texts, links=WEB):
+        shown = repr(made)
+        assert "\\x1b" not in shown
+        assert "href='https://evil" not in shown
+        assert "url='https://evil" not in shown
