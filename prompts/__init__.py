@@ -15,6 +15,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from secrets import token_hex
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -23,16 +24,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bot.errors import SettingsError
 
 GIVEN: Mapping[str, frozenset[str]] = {
-    "score": frozenset({"interests", "exclude", "audience", "tag", "title", "abstract"}),
+    "score": frozenset({"interests", "exclude", "audience", "title", "abstract"}),
     "deep_dive": frozenset(
-        {"interests", "exclude", "audience", "tag", "title", "authors", "abstract", "basis", "text", "violations"}
+        {"interests", "exclude", "audience", "title", "authors", "abstract", "basis", "text", "violations"}
     ),
 }
-"""What the code hands to each prompt: a file may use less, but nothing else. `sections` is the header's own."""
+"""What the code hands to each prompt: a file may use less, but nothing else.
+
+Two more come from the loader: `sections`, the header's, and `tag`, a new random word for every request, between which
+the user turn has to keep the paper.
+"""
 
 SECTIONED = frozenset({"deep_dive"})  # prompts whose replies have the sections of their header
 TURNS = {"score": ("system", "user"), "deep_dive": ("system", "user", "repair")}  # for others: system and user
 HASH_DIGITS = 8
+TAG_BYTES = 8  # a delimiter that no paper can know
 
 _FILE = re.compile(r"(?P<name>[a-z_]+)\.(?P<language>[a-z]{2,3}(?:-[A-Za-z]+)?)\.md")
 _HEADER = re.compile(r"\A\+\+\+\n(?P<header>.*?)^\+\+\+\n(?P<body>.*)\Z", re.DOTALL | re.MULTILINE)
@@ -60,7 +66,8 @@ class Prompt:
 
     def render(self, **values: object) -> tuple[str, str]:
         """The system turn and the user turn. Raises SettingsError naming an input that was not given."""
-        return self._turn("system", values), self._turn("user", values)
+        tag = token_hex(TAG_BYTES)
+        return self._turn("system", {**values, "tag": tag}), self._turn("user", {**values, "tag": tag})
 
     def repair(self, **values: object) -> str:
         """The user turn that asks once for a corrected reply."""
@@ -118,8 +125,10 @@ def _read(place: Path | Traversable, name: str, language: str) -> Prompt:
     header, body = _split(file, content)
     turns = dict(_turns(body))
     _check_turns(file, name, turns)
-    used = set[str]().union(*(_used(file, turn, source) for turn, source in turns.items()))
-    _check_inputs(file, name, header, used)
+    used = {turn: _used(file, turn, source) for turn, source in turns.items()}
+    if "tag" not in used["user"]:
+        raise SettingsError(f"{file}: the user turn must keep the paper between delimiters with {{{{ tag }}}} in them")
+    _check_inputs(file, name, header, set[str]().union(*used.values()) - {"tag"})
     digest = hashlib.sha256(content.encode()).hexdigest()[:HASH_DIGITS]
     return Prompt(
         name=name,
