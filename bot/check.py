@@ -18,12 +18,9 @@ PROMPTS = ("score", "deep_dive")
 
 
 async def run(checks: Mapping[str, Check], seconds: float = CHECK_SECONDS) -> tuple[Finding, ...]:
-    """All findings, in the order of `checks`. A check that fails or hangs is a finding itself."""
-    return tuple(
-        finding
-        for found in await asyncio.gather(*(_one(subject, check, seconds) for subject, check in checks.items()))
-        for finding in found
-    )
+    """All findings, in the order of `checks`, each once. A check that fails or hangs is a finding itself."""
+    found = await asyncio.gather(*(_one(subject, check, seconds) for subject, check in checks.items()))
+    return tuple(dict.fromkeys(finding for findings in found for finding in findings))
 
 
 async def _one(subject: str, check: Check, seconds: float) -> Sequence[Finding]:

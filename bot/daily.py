@@ -26,6 +26,7 @@ class Job:
 
     `exact`: this very day was asked for, so an empty list is not replaced by an earlier one. `again` asks the model
     anew and posts a correction. `late` holds when a channel's report was due, for channels that get it late.
+    `instead_of` is the day without a list that this day's report stands in for.
     """
 
     day: date
@@ -33,6 +34,7 @@ class Job:
     exact: bool = False
     again: bool = False
     late: Mapping[str, datetime] = field(default_factory=dict)
+    instead_of: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,9 @@ class Daily:
                 for day, some in (await self._days(replace(job, plans=plans), language)).items():
                     made = await self._report(replace(job, day=day), some[0].profile, language, base, progress)
                     base = (base or made.reports[0].ranking) if job.again else None
-                    works.append(asyncio.create_task(self._deliver(made, replace(job, day=day, plans=some))))
+                    instead_of = None if day == job.day else job.day
+                    its = replace(job, day=day, plans=some, instead_of=instead_of)
+                    works.append(asyncio.create_task(self._deliver(made, its)))
         finally:
             done = await asyncio.gather(*works)
         return _sum(done)
@@ -115,15 +119,13 @@ class Daily:
         if job.exact or await self.reporter.store.planned_report(job.day, profile.name, language):
             return {job.day: job.plans}
         found = await self.reporter.newest_list(job.day)
-        if found.day == job.day:
+        if found.day == job.day and found.papers:
             return {job.day: job.plans}
         if self.reporter.clock.now() < end_of(job.day):
             raise SourceError(f"the list of {job.day} is not there yet")
         behind = []
         if found.papers:
             behind = [plan for plan in job.plans if not await self._had(found.day, plan)]
-        for plan in behind:
-            await delivery.settle_day(self.reporter.store, plan, job.day, f"no list; {found.day} instead")
         rest = tuple(plan for plan in job.plans if plan not in behind)
         return {day: plans for day, plans in ((found.day, tuple(behind)), (job.day, rest)) if plans}
 
@@ -155,6 +157,9 @@ class Daily:
         try:
             if not await self.courier.store.delivery(name):
                 await self._plan(report, plan, job)
+            if job.instead_of:
+                reason = f"no list; {job.day} instead"
+                await delivery.settle_day(self.reporter.store, plan, job.instead_of, reason)
             return await delivery.deliver(name, self.courier)
         except BotError as error:
             logger.error("not delivered: %s", error, extra={"channel": plan.name})  # noqa: TRY400 - says it all

@@ -155,7 +155,7 @@ class Channel(Protocol):
     async def find(self, key: str, thread: Thread, since: datetime) -> tuple[str, ...] | None:
         """The IDs of what was posted under `key`, None when surely nothing was.
 
-        Raises SendError(UNKNOWN) when the platform cannot tell (Telegram never can).
+        Raises SendError: UNKNOWN when the platform can never tell (Telegram), NOT_SENT when it may be asked later.
         """
 
     async def check(self) -> Sequence[Finding]:
