@@ -1,0 +1,289 @@
+"""The pipeline: for each part in order claim -> send -> record, until it needs nothing more."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from bot.delivery.standing import UNFINISHED, planned, summary, thread_of
+from bot.errors import Outcome, SendError, StoreError
+from bot.interfaces import SEND_SECONDS, Channel, Clock, Ledger
+from bot.models import Address, Delivery, Part, PartKind, PartState
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LEASE_SECONDS = 30.0  # DESIGN section 5; longer than a send, so that a live owner never loses its part
+CLOCK_SKEW = timedelta(minutes=5)  # how far a platform's clock may be from ours when a message is looked up by time
+MOST_MOVES = 5  # new IDs of one chat followed in a row; more is a circle
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long sending goes on; seconds where nothing else is said."""
+
+    lease: float = LEASE_SECONDS
+    send: float = SEND_SECONDS
+    tries: int = 4  # sends of a part in one run before it is left `planned` for a later run
+    backoff: float = 1.0  # before the second try, doubled before each further one
+    longest_wait: float = 300.0  # for one Retry-After
+    all_waits: float = 600.0  # for one part in one run
+    link_tries: int = 3  # edits that may have failed; repeating them is harmless, doing so for ever is not
+    settling: float = 2.0  # before an ambiguous send is looked up: the platform may still be posting it
+    poll: float = 0.5  # between looks at a part that another process holds
+    stop: float = 4.0  # a cancelled run gives the send in flight; with the engine's grace below SIGTERM's 10 s
+
+    def __post_init__(self) -> None:
+        if self.send >= self.lease:
+            raise ValueError("a send must end before its lease does")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something the operator should know: the key of a wording and its values (free of secrets)."""
+
+    key: str
+    values: Mapping[str, str]
+
+
+Tell = Callable[[Trouble], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """What sending needs. `channels` gives the channel of an address, also of one that a chat has moved to."""
+
+    store: Ledger
+    channels: Callable[[Address], Channel]
+    clock: Clock
+    tell: Tell
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of an attempt. SENDING: nobody could ask yet, the lease runs out first. `wait` is a Retry-After."""
+
+    state: PartState
+    ids: tuple[str, ...] = ()
+    error: str = ""
+    wait: float | None = None
+    trouble: str | None = None
+
+
+async def deliver(key: str, courier: Courier) -> Delivery:
+    """Sends what the delivery still lacks, in order, and says how it stands. Safe to run twice, also at once.
+
+    A part that cannot be sent now stays `planned`, and so does what follows it: a later run goes on from there.
+    Raises InputError for a key that was never planned, StoreError, and what `channels` raises.
+    """
+    for part in sorted(await planned(key, courier.store), key=_posts_before_links):
+        if not await _bring_to_an_end(part, courier):
+            break
+    return summary(await courier.store.delivery(key))
+
+
+async def _bring_to_an_end(part: Part, courier: Courier) -> bool:
+    """Attempts a part until it needs nothing more; False leaves it to a later run."""
+    waits = _Waits(courier.patience)
+    while part.state in UNFINISHED:
+        verdict = await _uninterrupted(_attempt(part, courier), courier.patience.stop)
+        wait = courier.patience.poll if verdict is None else waits.after(verdict)
+        if wait is None:
+            return False
+        if wait:
+            await courier.clock.sleep(wait)
+        part = await courier.store.part(part.key) or part
+    return True
+
+
+async def _attempt(part: Part, courier: Courier) -> Verdict | None:
+    """One attempt at a part; None when another process holds it."""
+    address = await current_address(part.address, courier.store)
+    attempt = _Attempt(part, uuid4().hex, courier, address, courier.channels(address))
+    if not await attempt.take():
+        return None
+    verdict = await (
+        attempt.send() if part.state is PartState.PLANNED else attempt.look_up("the process that sent it ended")
+    )
+    if verdict is not None and verdict.state is not PartState.SENDING:
+        await attempt.record(verdict)
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One attempt at one part: its owner token, and the channel of where its address is now."""
+
+    part: Part
+    owner: str
+    courier: Courier
+    address: Address
+    channel: Channel
+
+    async def take(self) -> bool:
+        """Claims a planned part or recovers an abandoned one; True only with time left for a whole send."""
+        take = self.courier.store.claim if self.part.state is PartState.PLANNED else self.courier.store.recover
+        return await self._hold(take)
+
+    async def _hold(self, take: Callable[[str, str, datetime, datetime], Awaitable[bool]]) -> bool:
+        patience, clock = self.courier.patience, self.courier.clock
+        while True:
+            now = clock.now()
+            lease = now + timedelta(seconds=patience.lease)
+            if not await take(self.part.key, self.owner, now, lease):
+                return False
+            if clock.now() + timedelta(seconds=patience.send) <= lease:
+                return True
+
+    async def send(self) -> Verdict | None:
+        if (reason := await self.courier.store.closed(self.address)) is not None:
+            return Verdict(PartState.FAILED, error=reason)
+        thread = thread_of(await self.courier.store.delivery(self.part.delivery))
+        if self._is_link and self.part.message.document not in thread.sent:
+            return Verdict(PartState.FAILED, error="the message to edit was not posted")
+        try:
+            async with asyncio.timeout(self.courier.patience.send):
+                return Verdict(PartState.SENT, await self.channel.send(self.part.key, self.part.message, thread))
+        except TimeoutError:
+            return await self.look_up("no answer in time")
+        except SendError as error:
+            return await self._judge(error)
+        except Exception as error:
+            logger.exception(
+                "send broke", extra={"part": self.part.key}
+            )  # an adapter's fault: before or after the post?
+            return await self.look_up(f"{type(error).__name__} in the {self.address.platform} adapter")
+
+    async def _judge(self, error: SendError) -> Verdict | None:
+        match error.outcome:
+            case Outcome.NOT_SENT:
+                return Verdict(PartState.PLANNED, error=str(error), wait=error.retry_after)
+            case Outcome.MOVED if error.moved_to:
+                await self.courier.store.move(self.address, error.moved_to)
+                return Verdict(PartState.PLANNED, error=str(error))
+            case Outcome.UNKNOWN:
+                return await self.look_up(str(error))
+            case Outcome.GONE:
+                await self.courier.store.close(self.address, str(error))
+                return Verdict(PartState.FAILED, error=str(error), trouble="delivery.trouble_closed")
+            case _:
+                trouble = None if self._is_link else "delivery.trouble_failed"
+                return Verdict(PartState.FAILED, error=str(error), trouble=trouble)
+
+    async def look_up(self, error: str) -> Verdict | None:
+        """What became of a send that may have been posted; None when the part was taken over meanwhile."""
+        if self._is_link:
+            again = self.part.attempts + 1 < self.courier.patience.link_tries
+            return Verdict(PartState.PLANNED if again else PartState.FAILED, error=error)
+        await self.courier.clock.sleep(self.courier.patience.settling)
+        if not await self._hold(self.courier.store.claim):
+            return None
+        return await self._find(error)
+
+    async def _find(self, error: str) -> Verdict:
+        thread = thread_of(await self.courier.store.delivery(self.part.delivery))
+        since = (self.part.planned_at or datetime.fromtimestamp(0, UTC)) - CLOCK_SKEW
+        unknown = Verdict(PartState.UNKNOWN, error=error, trouble="delivery.trouble_unknown")
+        try:
+            async with asyncio.timeout(self.courier.patience.send):
+                ids = await self.channel.find(self.part.key, thread, since)
+        except SendError as cause:
+            # A search that could not be made is made later; where there is none, nobody will ever know.
+            return Verdict(PartState.SENDING) if cause.outcome is Outcome.NOT_SENT else unknown
+        except TimeoutError:
+            return Verdict(PartState.SENDING)
+        except Exception:
+            logger.exception("look-up broke", extra={"part": self.part.key})
+            return unknown
+        return Verdict(PartState.SENT, ids) if ids else Verdict(PartState.PLANNED, error=error)
+
+    async def record(self, verdict: Verdict) -> None:
+        if not await self._write(verdict):
+            logger.warning("part taken over", extra={"part": self.part.key, "state": verdict.state.value})
+            return
+        logger.info("part %s", verdict.state, extra={"channel": self.part.channel, "part": self.part.key})
+        if verdict.trouble is not None:
+            await tell_operator(self.courier.tell, verdict.trouble, self.part, verdict.error)
+
+    async def _write(self, verdict: Verdict) -> bool:
+        """A lost record would make a sent part unknown: a store that has trouble is asked again within the lease."""
+        clock = self.courier.clock
+        end = clock.monotonic() + self.courier.patience.lease - self.courier.patience.send
+        while True:
+            try:
+                return await self.courier.store.record(
+                    self.part.key, self.owner, verdict.state, verdict.ids, verdict.error
+                )
+            except StoreError as error:
+                if not error.retryable or clock.monotonic() >= end:
+                    raise
+                await clock.sleep(self.courier.patience.poll)
+
+    @property
+    def _is_link(self) -> bool:
+        return self.part.message.kind is PartKind.LINK
+
+
+class _Waits:
+    """How long to wait after an attempt that did not end a part, within one run's patience."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._tries = 0
+        self._waited = 0.0
+
+    def after(self, verdict: Verdict) -> float | None:
+        """Seconds, 0 when nothing is left to do, None when this run should stop."""
+        if verdict.state not in UNFINISHED:
+            return 0.0
+        if verdict.wait is None:
+            self._tries += 1
+        wait = self._next(verdict.wait)
+        self._waited += wait
+        return None if self._tries >= self._patience.tries or self._waited > self._patience.all_waits else wait
+
+    def _next(self, named: float | None) -> float:
+        if named is None:
+            return self._patience.backoff * 2.0 ** (self._tries - 1)
+        return min(max(named, self._patience.backoff), self._patience.longest_wait)
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Lets `work` end when we are cancelled: a send in flight is recorded before the cancellation goes on."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        if not task.done():
+            try:
+                await asyncio.wait({task}, timeout=seconds)
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+async def tell_operator(tell: Tell, key: str, part: Part, reason: str) -> None:
+    """Tells what became of `part`; telling never stops a delivery."""
+    try:
+        await tell(Trouble(key, {"channel": part.channel, "part": part.key, "reason": reason}))
+    except Exception:
+        # The operator's channel is often the one in trouble; the ledger knows in any case.
+        logger.exception("operator not told", extra={"trouble": key, "part": part.key})
+
+
+async def current_address(address: Address, store: Ledger) -> Address:
+    """Where a chat is now that was at `address` when its parts were planned."""
+    for _ in range(MOST_MOVES):
+        if (target := await store.moved(address)) is None:
+            break
+        address = replace(address, target=target)
+    return address
+
+
+def _posts_before_links(part: Part) -> tuple[bool, int]:
+    return part.message.kind is PartKind.LINK, part.index

@@ -1,0 +1,110 @@
+"""What the ledger says of a delivery: what was planned, how it stands, and whether a day needs nothing more."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from bot.errors import InputError
+from bot.interfaces import Channel, Ledger, Store, Thread
+from bot.models import Address, ChannelPlan, Delivery, DeliveryState, Part, PartKind, PartState, ReportKey
+from bot.report.document import Document
+
+UNFINISHED = frozenset({PartState.PLANNED, PartState.SENDING})
+_WORST_FIRST = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.LATE)
+
+
+def delivery_key(report: ReportKey, address: Address) -> str:
+    """The ledger's key of a report at an address."""
+    return f"{report}@{address}"
+
+
+def plan(
+    report: ReportKey,
+    channel: Channel,
+    documents: Sequence[Document],
+    *,
+    name: str,
+    now: datetime,
+    late: bool = False,
+) -> tuple[Part, ...]:
+    """Freezes what the channel called `name` will be sent; `Ledger.plan` writes it before the first send."""
+    delivery = delivery_key(report, channel.address)
+    return tuple(
+        Part(
+            key=f"{delivery}~{index}",
+            delivery=delivery,
+            index=index,
+            channel=name,
+            address=channel.address,
+            message=message,
+            late=late,
+            planned_at=now,
+            updated_at=now,
+        )
+        for index, message in enumerate(channel.render(documents))
+    )
+
+
+async def planned(key: str, store: Ledger) -> tuple[Part, ...]:
+    """The parts of a delivery. Raises InputError for a key that was never planned."""
+    if parts := await store.delivery(key):
+        return parts
+    raise InputError(f"no delivery {key}", key="delivery.unknown_key", part=key)
+
+
+def thread_of(parts: Sequence[Part]) -> Thread:
+    """What later parts may refer to: only what was surely posted."""
+    posted = [part for part in parts if part.message.kind is PartKind.POST and part.state is PartState.SENT]
+    sent: dict[str, str] = {}
+    for part in posted:
+        for first in part.message_ids[:1]:
+            sent.setdefault(part.message.document, first)
+    return Thread(next(iter(sent.values()), None), sent)
+
+
+def state_of(parts: Sequence[Part]) -> DeliveryState | None:
+    """The worst of the posts, None while one is still to be sent. Edits never make it worse; dropped posts are settled.
+
+    Nothing but dropped posts is FAILED: the reader got nothing.
+    """
+    posts = [part for part in parts if part.message.kind is PartKind.POST]
+    if not posts or any(part.state in UNFINISHED for part in posts):
+        return None
+    states = {_state(part) for part in posts if part.state is not PartState.DROPPED} or {DeliveryState.FAILED}
+    return next((state for state in _WORST_FIRST if state in states), DeliveryState.SENT)
+
+
+def _state(part: Part) -> DeliveryState:
+    if part.state is PartState.SENT:
+        return DeliveryState.LATE if part.late else DeliveryState.SENT
+    return DeliveryState(part.state)
+
+
+def summary(parts: Sequence[Part]) -> Delivery:
+    """One delivery's line. What is still to be sent counts as FAILED: so far, the reader has not got it."""
+    first = parts[0]
+    posts = sum(part.message.kind is PartKind.POST for part in parts)
+    return Delivery(first.delivery, first.channel, first.address, state_of(parts) or DeliveryState.FAILED, posts)
+
+
+def finished(parts: Sequence[Part]) -> bool:
+    """Was it planned, and is nothing left to do, edits included?"""
+    return bool(parts) and not any(part.state in UNFINISHED for part in parts)
+
+
+async def day_settled(store: Store, plan: ChannelPlan, day: date) -> bool:
+    """Needs the channel nothing more for `day`: some edition was delivered, or there was nothing to deliver?"""
+    if await store.note(_settled_key(plan, day)) is not None:
+        return True
+    editions = await store.planned_editions(day, plan.profile.name, plan.language)
+    keys = [ReportKey(day, plan.profile.name, plan.language, edition) for edition in editions]
+    deliveries = [await store.delivery(delivery_key(key, plan.address)) for key in keys]
+    return any(finished(parts) for parts in deliveries)
+
+
+async def settle_day(store: Store, plan: ChannelPlan, day: date, reason: str) -> None:
+    """Remembers that there is nothing to deliver for `day`, and why, so that nobody tries again."""
+    await store.keep_note(_settled_key(plan, day), reason)
+
+
+def _settled_key(plan: ChannelPlan, day: date) -> str:
+    return f"settled:{delivery_key(ReportKey(day, plan.profile.name, plan.language), plan.address)}"

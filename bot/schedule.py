@@ -1,0 +1,229 @@
+"""What is due now and not done (pure), and the loop that asks and submits it.
+
+Nothing here remembers what was sent: the settings, the clock and the store say it anew on every pass. So a missed
+pass, a restart or a second replica changes nothing.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Literal, Self
+from zoneinfo import ZoneInfo
+
+from bot.daily import previous_weekday
+from bot.delivery import Tell, Trouble, current_address, day_settled, delivery_key, give_up
+from bot.interfaces import Clock, Engine, Store
+from bot.models import ChannelPlan, ReportKey
+
+logger = logging.getLogger(__name__)
+
+ListDay = Literal["previous", "current"]
+
+PASS_SECONDS = 30.0  # between two looks at what is due (DESIGN section 4)
+LATE_AFTER = timedelta(minutes=10)  # a report that starts later than this after its hour says so
+FIRST_PAUSE_SECONDS = 60.0  # before a job that did not help is tried again; doubled each time
+LONGEST_PAUSE_SECONDS = 600.0
+LOOK_AHEAD = timedelta(days=8)  # every weekday comes within a week; one day more for zones
+SATURDAY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A channel's report of `day`. `scheduled_at` is in UTC."""
+
+    plan: ChannelPlan
+    day: date
+    scheduled_at: datetime
+    late: bool = False
+
+
+def default_day(instant: datetime, list_day: ListDay) -> date:
+    """The day of the list that a report made at `instant` is about, in UTC.
+
+    "previous": the last weekday before, whose list is complete. "current": today's list, still filling; on a weekend
+    the last one there was.
+    """
+    today = instant.astimezone(UTC).date()
+    return today if list_day == "current" and today.weekday() < SATURDAY else previous_weekday(today)
+
+
+def due(plans: Sequence[ChannelPlan], now: datetime, catch_up: timedelta, list_day: ListDay) -> tuple[Due, ...]:
+    """What is scheduled in the `catch_up` before `now`, whether it was done or not; at most once a channel and day."""
+    found = {}
+    for plan in plans:
+        for instant in _instants(plan, now - catch_up, now):
+            day = default_day(instant, list_day)
+            found[plan.name, plan.address, day] = Due(plan, day, instant, late=now - instant > LATE_AFTER)
+    return tuple(found.values())
+
+
+def next_due(plans: Sequence[ChannelPlan], now: datetime, list_day: ListDay) -> tuple[Due, ...]:
+    """The next report of each channel, soonest first. An hour that brings no new list (Sunday's) is passed over."""
+    found = []
+    for plan in plans:
+        past = [default_day(instant, list_day) for instant in _instants(plan, now - LOOK_AHEAD, now)]
+        coming = [Due(plan, default_day(at, list_day), at) for at in _instants(plan, now, now + LOOK_AHEAD)]
+        found += [next((entry for entry in coming if not past or entry.day > past[-1]), None)]
+    return tuple(sorted((entry for entry in found if entry), key=lambda entry: entry.scheduled_at))
+
+
+def _instants(plan: ChannelPlan, after: datetime, until: datetime) -> Iterator[datetime]:
+    """The plan's moments in (after, until], in UTC and in order: one a local date of its weekdays.
+
+    An hour that a clock change skips comes as much later; one that it repeats counts the first time (PEP 495's fold=0).
+    """
+    zone = ZoneInfo(plan.timezone)
+    local = after.astimezone(zone).date() - timedelta(days=1)
+    last = until.astimezone(zone).date()
+    while (local := local + timedelta(days=1)) <= last:
+        instant = datetime.combine(local, plan.time, zone).astimezone(UTC)
+        if local.weekday() in plan.weekdays and after < instant <= until:
+            yield instant
+
+
+@dataclass(frozen=True, slots=True)
+class ReportJob:
+    """What the engine is asked to do: one report, for the channels (by name) that are due.
+
+    `late` holds when the report was due, for the channels that get it late.
+    """
+
+    day: date
+    profile: str
+    language: str
+    channels: tuple[str, ...]
+    late: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return f"report:{self.day}:{self.profile}:{self.language}"
+
+    def arguments(self) -> dict[str, str]:
+        """As an engine carries them; `parse` reads them back."""
+        return {
+            "day": self.day.isoformat(),
+            "profile": self.profile,
+            "language": self.language,
+            "channels": json.dumps(self.channels),
+            "late": json.dumps({name: due.isoformat() for name, due in self.late.items()}),
+        }
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, str]) -> Self:
+        """Reads what `arguments` wrote."""
+        return cls(
+            date.fromisoformat(arguments["day"]),
+            arguments["profile"],
+            arguments["language"],
+            tuple(json.loads(arguments["channels"])),
+            {name: datetime.fromisoformat(due) for name, due in json.loads(arguments["late"]).items()},
+        )
+
+
+def _jobs(wanted: Sequence[Due]) -> tuple[ReportJob, ...]:
+    def report(entry: Due) -> tuple[date, str, str]:
+        return entry.day, entry.plan.profile.name, entry.plan.language
+
+    return tuple(
+        ReportJob(*key, tuple(e.plan.name for e in group), {e.plan.name: e.scheduled_at for e in group if e.late})
+        for key, group in ((key, tuple(entries)) for key, entries in groupby(sorted(wanted, key=report), key=report))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """When a job may be tried again (monotonic seconds), and how often it was."""
+
+    until: float
+    tries: int
+
+
+@dataclass(slots=True)
+class Schedule:
+    """The loop. `plans` may be empty: then it only ends what a crash left behind.
+
+    The engine needs the jobs "report" (ReportJob's arguments) and "deliver" (`{"delivery": key}`).
+    """
+
+    plans: Sequence[ChannelPlan]
+    catch_up: timedelta
+    list_day: ListDay
+    store: Store
+    engine: Engine
+    clock: Clock
+    tell: Tell
+    last_pass: datetime | None = None
+    _pauses: dict[str, _Pause] = field(default_factory=dict)
+    _wanted: dict[tuple[str, date], Due] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Looks every 30 s until it is cancelled; a pass that fails is logged and the next one comes."""
+        while True:
+            try:
+                await self.reconcile()
+            except Exception:
+                logger.exception("pass failed")
+            await self.clock.sleep(PASS_SECONDS)
+
+    async def reconcile(self) -> None:
+        """One pass: submits the reports that are due and not done, and the deliveries that a crash left unfinished."""
+        now = self.clock.now()
+        wanted = await self._open(now)
+        seen = [await self._submit("report", job.key, job.arguments()) for job in _jobs(wanted)]
+        covered = {delivery_key(ReportKey(e.day, e.plan.profile.name, e.plan.language), e.plan.address) for e in wanted}
+        for key in await self.store.unfinished():
+            if _any_edition(key) in covered:
+                continue  # the report's job delivers it
+            if await self._is_too_old(key, now):
+                await give_up(key, self.store, now, self.tell)
+            else:
+                seen.append(await self._submit("deliver", f"deliver:{key}", {"delivery": key}))
+        self._pauses = {name: pause for name, pause in self._pauses.items() if name in seen}
+        self.last_pass = now
+
+    async def _open(self, now: datetime) -> tuple[Due, ...]:
+        """What is due, not settled, and can be posted."""
+        entries = due(self.plans, now, self.catch_up, self.list_day)
+        still_open = {(e.plan.name, e.day): e for e in entries if not await day_settled(self.store, e.plan, e.day)}
+        before, self._wanted = self._wanted, still_open
+        due_now = {(e.plan.name, e.day) for e in entries}
+        await self._miss([entry for name, entry in before.items() if name not in due_now])
+        return tuple([entry for entry in still_open.values() if not await self._is_closed(entry.plan)])
+
+    async def _miss(self, over: Sequence[Due]) -> None:
+        """Says which reports were wanted until their window ended."""
+        for entry in over:
+            if not await day_settled(self.store, entry.plan, entry.day):
+                values = {"channel": entry.plan.name, "day": entry.day.isoformat()}
+                logger.warning("report missed", extra=values)
+                await self.tell(Trouble("delivery.trouble_missed", values))
+
+    async def _is_closed(self, plan: ChannelPlan) -> bool:
+        return await self.store.closed(await current_address(plan.address, self.store)) is not None
+
+    async def _is_too_old(self, key: str, now: datetime) -> bool:
+        parts = await self.store.delivery(key)
+        return all(part.planned_at is not None and now - part.planned_at > self.catch_up for part in parts)
+
+    async def _submit(self, job: str, key: str, arguments: Mapping[str, str]) -> str:
+        """Submits unless it was tried a short while ago; returns the name under which its pause is remembered.
+
+        Other channels make it another attempt: a channel whose hour has come does not wait for another's trouble.
+        """
+        name = f"{key} {arguments.get('channels', '')}"
+        pause = self._pauses.get(name, _Pause(self.clock.monotonic(), 0))
+        if self.clock.monotonic() >= pause.until:
+            started = await self.engine.submit(job, key, arguments)
+            tries = pause.tries + started
+            seconds = min(FIRST_PAUSE_SECONDS * 2.0 ** max(tries - 1, 0), LONGEST_PAUSE_SECONDS)
+            self._pauses[name] = _Pause(self.clock.monotonic() + seconds, tries)
+        return name
+
+
+def _any_edition(key: str) -> str:
+    """The delivery's key as the first edition would have it."""
+    report, _, address = key.partition("@")
+    return f"{report.partition('#')[0]}@{address}"

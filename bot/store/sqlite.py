@@ -1,0 +1,149 @@
+"""The store in one SQLite file: needs nothing installed, survives `kill -9`, and may be used by several processes.
+
+Models are kept as JSON beside the columns that queries need. The ledger's statements are in `sqlite_ledger.py`.
+"""
+
+import math
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
+
+from bot.errors import StoreError
+from bot.models import DayList, Paper, Ranking, Report
+from bot.store.content import from_json, micros, to_json
+from bot.store.sqlite_file import BUSY_SECONDS, SqliteFile
+from bot.store.sqlite_ledger import SqliteLedger
+
+_NANOS = 1_000_000_000  # a dollar in the unit that sums are kept in
+_MOST_NANOS = 2**62  # what an unlimited budget is compared with: above any sum that fits the column
+
+_KEEP_LIST = """INSERT INTO list (day, captured_at, content) VALUES (?, ?, ?) ON CONFLICT (day) DO UPDATE
+    SET captured_at = excluded.captured_at, content = excluded.content WHERE excluded.captured_at >= list.captured_at"""
+_KEEP_PAPER = "INSERT INTO paper (id, content) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET content = excluded.content"
+_KEEP_RANKING = "INSERT OR REPLACE INTO ranking (day, profile, language, created_at, content) VALUES (?, ?, ?, ?, ?)"
+_CHOSEN_BEFORE = """SELECT paper, max(day) AS latest FROM chosen JOIN planned USING (day, profile, language, edition)
+    WHERE profile = ? AND day >= ? AND day < ? GROUP BY paper"""
+_REPORT = """SELECT content FROM report WHERE day = ? AND profile = ? AND language = ?
+    ORDER BY edition DESC LIMIT 1"""
+_REPORTS = """SELECT content, max(edition) FROM report GROUP BY day, profile, language
+    ORDER BY day DESC, profile, language LIMIT ?"""
+_RESERVE = """INSERT INTO spend (day, nano_usd) SELECT :day, :nanos WHERE :nanos <= :limit
+    ON CONFLICT (day) DO UPDATE SET nano_usd = nano_usd + :nanos WHERE nano_usd + :nanos <= :limit"""
+_CORRECT = """INSERT INTO spend (day, nano_usd) VALUES (:day, max(0, :nanos))
+    ON CONFLICT (day) DO UPDATE SET nano_usd = max(0, nano_usd + :nanos)"""
+_KEEP_NOTE = "INSERT INTO note (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_KEEP_ANALYSIS = (
+    "INSERT INTO analysis (key, content) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET content = excluded.content"
+)
+
+
+class SqliteStore(SqliteLedger):
+    """Store in a SQLite file."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, busy_seconds: float = BUSY_SECONDS) -> "AsyncIterator[SqliteStore]":
+        """Opens the file for the time of the context, creating it where there is none. Raises StoreError."""
+        async with SqliteFile.open(path, busy_seconds) as file:
+            yield cls(file)
+
+    async def ping(self) -> None:
+        # A real write: a full disk or a lost right shows here before it costs a report.
+        await self._file.change("REPLACE INTO note (key, value) VALUES ('ping', strftime('%s', 'now'))")
+
+    async def integrity(self) -> None:
+        """Reads the whole file (seconds for a big one). Raises StoreError when it is damaged."""
+        found = await self._file.text("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise StoreError(f"the store {self._file.path} is damaged: {found}", retryable=False)
+
+    async def keep_list(self, day_list: DayList) -> None:
+        captured_at = micros(day_list.captured_at)
+        row = (day_list.day.isoformat(), captured_at, to_json(DayList, day_list))
+        papers = [(paper.arxiv_id.id, to_json(Paper, paper)) for paper in day_list.papers]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(_KEEP_LIST, row)
+            connection.executemany(_KEEP_PAPER, papers)
+
+        await self._file.transaction(write)
+
+    async def list_of(self, day: date) -> DayList | None:
+        content = await self._file.text("SELECT content FROM list WHERE day = ?", (day.isoformat(),))
+        return None if content is None else from_json(DayList, content)
+
+    async def paper(self, arxiv_id: str) -> Paper | None:
+        content = await self._file.text("SELECT content FROM paper WHERE id = ?", (arxiv_id,))
+        return None if content is None else from_json(Paper, content)
+
+    async def keep_ranking(self, ranking: Ranking) -> None:
+        key = (ranking.day.isoformat(), ranking.profile.name, ranking.language)
+        await self._file.change(_KEEP_RANKING, (*key, micros(ranking.created_at), to_json(Ranking, ranking)))
+
+    async def ranking(self, day: date, profile: str, language: str) -> Ranking | None:
+        query = "SELECT content FROM ranking WHERE day = ? AND profile = ? AND language = ?"
+        content = await self._file.text(query, (day.isoformat(), profile, language))
+        return None if content is None else from_json(Ranking, content)
+
+    async def rankings(self, day: date, profile: str) -> tuple[Ranking, ...]:
+        query = "SELECT content FROM ranking WHERE day = ? AND profile = ? ORDER BY created_at, language"
+        rows = await self._file.rows(query, (day.isoformat(), profile))
+        return tuple(from_json(Ranking, row["content"]) for row in rows)
+
+    async def newest_ranking_day(self, profile: str) -> date | None:
+        day = await self._file.text("SELECT max(day) FROM ranking WHERE profile = ?", (profile,))
+        return None if day is None else date.fromisoformat(day)
+
+    async def chosen_before(self, profile: str, day: date, since: date) -> Mapping[str, date]:
+        rows = await self._file.rows(_CHOSEN_BEFORE, (profile, since.isoformat(), day.isoformat()))
+        return {row["paper"]: date.fromisoformat(row["latest"]) for row in rows}
+
+    async def keep_report(self, report: Report) -> None:
+        key = (report.key.day.isoformat(), report.key.profile, report.key.language, report.key.edition)
+        content = to_json(Report, report)
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("REPLACE INTO report VALUES (?, ?, ?, ?, ?)", (*key, content))
+            connection.executemany(
+                "INSERT INTO chosen VALUES (?, ?, ?, ?, ?)", [(*key, paper) for paper in report.ranking.chosen]
+            )
+
+        await self._file.transaction(write)
+
+    async def report(self, day: date, profile: str, language: str) -> Report | None:
+        content = await self._file.text(_REPORT, (day.isoformat(), profile, language))
+        return None if content is None else from_json(Report, content)
+
+    async def reports(self, limit: int) -> tuple[Report, ...]:
+        return tuple(from_json(Report, row["content"]) for row in await self._file.rows(_REPORTS, (limit,)))
+
+    async def analysis(self, key: str) -> str | None:
+        return await self._file.text("SELECT content FROM analysis WHERE key = ?", (key,))
+
+    async def keep_analysis(self, key: str, content: str) -> None:
+        await self._file.change(_KEEP_ANALYSIS, (key, content))
+
+    async def reserve_spend(self, day: date, usd: float, limit: float) -> bool:
+        if not math.isfinite(usd):
+            return False
+        most = int(min(limit * _NANOS, _MOST_NANOS))
+        return await self._file.change(_RESERVE, {"day": day.isoformat(), "nanos": _nanos(usd), "limit": most}) == 1
+
+    async def settle_spend(self, day: date, difference: float) -> None:
+        await self._file.change(_CORRECT, {"day": day.isoformat(), "nanos": _nanos(difference)})
+
+    async def spent(self, day: date) -> float:
+        rows = await self._file.rows("SELECT nano_usd FROM spend WHERE day = ?", (day.isoformat(),))
+        return rows[0]["nano_usd"] / _NANOS if rows else 0.0
+
+    async def note(self, key: str) -> str | None:
+        return await self._file.text("SELECT value FROM note WHERE key = ?", (key,))
+
+    async def keep_note(self, key: str, value: str) -> None:
+        await self._file.change(_KEEP_NOTE, (key, value))
+
+
+def _nanos(usd: float) -> int:
+    return round(usd * _NANOS)

@@ -1,0 +1,84 @@
+"""The tables of the SQLite store, as numbered steps: `PRAGMA user_version` says how many a file has taken.
+
+A step that was released is never changed; a change is a new step at the end. Times are microseconds since 1970 (UTC),
+days are ISO dates, money is in billionths of a dollar, so that sums are exact.
+"""
+
+import sqlite3
+
+from bot.errors import StoreError
+
+APPLICATION_ID = 0x50617042  # "PapB": marks a file as Paperboy's (https://www.sqlite.org/fileformat2.html)
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE list (day TEXT PRIMARY KEY, captured_at INTEGER NOT NULL, content TEXT NOT NULL) STRICT",
+        "CREATE TABLE paper (id TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT",
+        """CREATE TABLE ranking (
+            day TEXT NOT NULL, profile TEXT NOT NULL, language TEXT NOT NULL,
+            created_at INTEGER NOT NULL, content TEXT NOT NULL,
+            PRIMARY KEY (day, profile, language)) STRICT""",
+        """CREATE TABLE report (
+            day TEXT NOT NULL, profile TEXT NOT NULL, language TEXT NOT NULL, edition INTEGER NOT NULL,
+            content TEXT NOT NULL,
+            PRIMARY KEY (day, profile, language, edition)) STRICT""",
+        """CREATE TABLE chosen (
+            day TEXT NOT NULL, profile TEXT NOT NULL, language TEXT NOT NULL, edition INTEGER NOT NULL,
+            paper TEXT NOT NULL,
+            PRIMARY KEY (day, profile, language, edition, paper),
+            FOREIGN KEY (day, profile, language, edition) REFERENCES report ON DELETE CASCADE) STRICT""",
+        # A row of its own, not a column of `report`: what was planned stays planned when a report is kept anew.
+        """CREATE TABLE planned (
+            day TEXT NOT NULL, profile TEXT NOT NULL, language TEXT NOT NULL, edition INTEGER NOT NULL,
+            PRIMARY KEY (day, profile, language, edition)) STRICT""",
+        "CREATE TABLE analysis (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT",
+        "CREATE TABLE spend (day TEXT PRIMARY KEY, nano_usd INTEGER NOT NULL) STRICT",
+        """CREATE TABLE part (
+            id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, delivery TEXT NOT NULL, position INTEGER NOT NULL,
+            channel TEXT NOT NULL, platform TEXT NOT NULL, target TEXT NOT NULL, topic INTEGER,
+            message TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('planned', 'sending', 'sent', 'unknown', 'failed', 'dropped')),
+            owner TEXT NOT NULL, lease INTEGER, attempts INTEGER NOT NULL,
+            message_ids TEXT NOT NULL, error TEXT NOT NULL, late INTEGER NOT NULL,
+            planned_at INTEGER, updated_at INTEGER,
+            CHECK (state <> 'sending' OR (owner <> '' AND lease IS NOT NULL)),
+            UNIQUE (delivery, position)) STRICT""",
+        "CREATE INDEX unfinished_part ON part (delivery) WHERE state IN ('planned', 'sending')",
+        "CREATE TABLE address (address TEXT PRIMARY KEY, closed TEXT, moved_to TEXT) STRICT",
+        "CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+    ),
+)
+
+
+def migrate(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
+    """Takes the steps that the file lacks, each in a transaction of its own, also when two processes try at once.
+
+    Raises StoreError for a file of a newer Paperboy or of another program.
+    """
+    for number in range(_version(connection, steps) + 1, len(steps) + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(connection, steps) < number:
+                for statement in steps[number - 1]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def _version(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...]) -> int:
+    version, owner, tables = (
+        connection.execute(query).fetchone()[0]
+        for query in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_schema")
+    )
+    if tables and owner != APPLICATION_ID:
+        raise StoreError("the file is another program's database; name another one in store.url", retryable=False)
+    if version > len(steps):
+        raise StoreError(
+            f"the file was written by a newer Paperboy (step {version}, this one knows {len(steps)}); upgrade",
+            retryable=False,
+        )
+    return int(version)

@@ -1,0 +1,659 @@
+"""What every store promises: one suite over all adapters, and a state machine that plays the ledger against a model."""
+
+import asyncio
+import os
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from bot.errors import StoreError
+from bot.interfaces import Store
+from bot.models import (
+    Address,
+    Message,
+    Part,
+    PartKind,
+    PartState,
+    PlatformName,
+    Ranked,
+    ReportKey,
+)
+from bot.store import sqlite_schema
+from bot.store.content import from_json
+from bot.store.sqlite import SqliteStore
+from tests.fakes import DAY, NOW, a_day_list, a_paper, a_ranking, a_report, a_score
+
+Opener = Callable[[Path], AbstractAsyncContextManager[Store]]
+
+
+def open_sqlite(folder: Path) -> AbstractAsyncContextManager[Store]:
+    return SqliteStore.open(folder / "paperboy.db")
+
+
+STORES: dict[str, Opener] = {"sqlite": open_sqlite}
+
+ADDRESS = Address(PlatformName.SLACK, "C0123", 7)
+REPORT = ReportKey(DAY, "default", "zh")
+LEASE = NOW + timedelta(seconds=30)
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    async with STORES[request.param](tmp_path) as opened:
+        yield opened
+
+
+def some_parts(count: int = 3, report: ReportKey = REPORT, address: Address = ADDRESS) -> tuple[Part, ...]:
+    delivery = f"{report}@{address}"
+    return tuple(
+        Part(
+            key=f"{delivery}~{index}",
+            delivery=delivery,
+            index=index,
+            channel="team",
+            address=address,
+            message=Message(PartKind.POST, "digest", '{"text": "论文日报"}', reply=index > 0),
+            late=True,
+            planned_at=NOW,
+            updated_at=NOW,
+        )
+        for index in range(count)
+    )
+
+
+# --- lists, rankings, reports, analyses, notes
+
+
+async def test_a_list_and_its_papers_come_back_as_they_were(store: Store):
+    day_list = a_day_list(papers=(a_paper(1, organization="Rain Lab", code_url=None), a_paper(2)), skipped=3)
+    await store.keep_list(day_list)
+    assert await store.list_of(DAY) == day_list
+    assert await store.list_of(DAY + timedelta(days=1)) is None
+    assert await store.paper("2602.00001") == day_list.papers[0]
+    assert await store.paper("2602.99999") is None
+
+
+async def test_an_older_capture_does_not_replace_a_newer_list(store: Store):
+    newer = a_day_list(3, captured_at=NOW)
+    await store.keep_list(newer)
+    await store.keep_list(a_day_list(1, captured_at=NOW - timedelta(hours=5)))
+    assert await store.list_of(DAY) == newer
+
+
+async def test_a_ranking_replaces_the_earlier_one_of_its_language(store: Store):
+    await store.keep_ranking(a_ranking(4))
+    english = a_ranking(3, language="en", created_at=NOW + timedelta(minutes=1))
+    again = a_ranking(5, created_at=NOW + timedelta(minutes=2))
+    await store.keep_ranking(english)
+    await store.keep_ranking(again)
+    assert await store.ranking(DAY, "default", "zh") == again
+    assert await store.ranking(DAY, "other", "zh") is None
+    assert await store.rankings(DAY, "default") == (english, again)
+
+
+async def test_the_newest_ranked_day_is_known_for_each_profile(store: Store):
+    await store.keep_ranking(a_ranking())
+    await store.keep_ranking(a_ranking(day=DAY - timedelta(days=3)))
+    assert await store.newest_ranking_day("default") == DAY
+    assert await store.newest_ranking_day("other") is None
+
+
+async def test_the_latest_edition_of_a_report_is_the_report(store: Store):
+    first, second = a_report(), a_report(key=replace(REPORT, edition=2), note="note.no_list")
+    older = a_report(key=replace(REPORT, day=DAY - timedelta(days=1)))
+    for report in (second, first, older):
+        await store.keep_report(report)
+    assert await store.report(DAY, "default", "zh") == second
+    assert await store.report(DAY, "default", "en") is None
+    assert await store.reports(9) == (second, older)
+    assert await store.reports(1) == (second,)
+
+
+async def test_only_reports_planned_for_delivery_count_as_chosen(store: Store):
+    yesterday = DAY - timedelta(days=1)
+    preview = a_report(key=replace(REPORT, day=yesterday))
+    await store.keep_report(preview)
+    assert await store.chosen_before("default", DAY, yesterday) == {}
+    await store.plan(preview.key, ())
+    assert await store.chosen_before("default", DAY, yesterday) == {"2602.00001": yesterday, "2602.00002": yesterday}
+    assert await store.chosen_before("default", yesterday, yesterday - timedelta(days=9)) == {}
+    assert await store.chosen_before("default", DAY, DAY) == {}
+    assert await store.chosen_before("other", DAY, yesterday) == {}
+
+
+async def test_a_paper_chosen_twice_is_known_by_its_latest_day(store: Store):
+    for days in (3, 5):
+        report = a_report(key=replace(REPORT, day=DAY - timedelta(days=days)))
+        await store.keep_report(report)
+        await store.plan(report.key, ())
+    found = await store.chosen_before("default", DAY, DAY - timedelta(days=60))
+    assert set(found.values()) == {DAY - timedelta(days=3)}
+
+
+async def test_a_report_kept_anew_forgets_what_it_chose_before(store: Store):
+    await store.keep_report(a_report())
+    other = a_ranking(entries=(Ranked(a_paper(9), a_score(), chosen=True),))
+    await store.keep_report(a_report(ranking=other))
+    await store.plan(REPORT, ())
+    assert await store.chosen_before("default", DAY + timedelta(days=1), DAY) == {"2602.00009": DAY}
+
+
+async def test_analyses_and_notes_are_kept_and_replaced(store: Store):
+    assert await store.analysis("score:1") is None
+    assert await store.note("told") is None
+    for value in ("a", "乙"):
+        await store.keep_analysis("score:1", value)
+        await store.keep_note("told", value)
+    assert (await store.analysis("score:1"), await store.note("told")) == ("乙", "乙")
+
+
+async def test_a_text_that_json_cannot_hold_is_a_clear_error(store: Store):
+    with pytest.raises(StoreError, match="DayList"):
+        await store.keep_list(a_day_list(papers=(a_paper(1, title="half a pair \ud800"),)))
+
+
+async def test_the_store_answers_a_ping_by_writing(store: Store):
+    await store.ping()
+    await store.ping()
+
+
+# --- money
+
+
+async def test_a_reservation_beyond_the_limit_changes_nothing(store: Store):
+    assert await store.reserve_spend(DAY, 0.1, 0.3)
+    assert await store.reserve_spend(DAY, 0.2, 0.3)  # 0.1 + 0.2 is not 0.3 in floats
+    assert not await store.reserve_spend(DAY, 1e-9, 0.3)
+    assert await store.spent(DAY) == pytest.approx(0.3)
+    assert await store.spent(DAY + timedelta(days=1)) == 0
+
+
+async def test_the_first_reservation_of_a_day_obeys_the_limit_too(store: Store):
+    assert not await store.reserve_spend(DAY, 0.5, 0.4)
+    assert await store.spent(DAY) == 0
+
+
+async def test_without_a_limit_everything_is_counted(store: Store):
+    assert await store.reserve_spend(DAY, 1e6, float("inf"))
+    assert await store.reserve_spend(DAY, 2.5, float("inf"))
+    assert await store.spent(DAY) == pytest.approx(1_000_002.5)
+
+
+async def test_a_price_that_is_no_number_is_refused(store: Store):
+    assert not await store.reserve_spend(DAY, float("nan"), 1.0)
+    assert not await store.reserve_spend(DAY, float("inf"), float("inf"))
+
+
+async def test_a_reservation_is_corrected_by_what_was_really_spent(store: Store):
+    await store.reserve_spend(DAY, 0.5, 1.0)
+    await store.settle_spend(DAY, 0.02 - 0.5)
+    assert await store.spent(DAY) == pytest.approx(0.02)
+    await store.settle_spend(DAY, -5.0)
+    assert await store.spent(DAY) == 0
+    await store.settle_spend(DAY + timedelta(days=1), 0.25)
+    assert await store.spent(DAY + timedelta(days=1)) == pytest.approx(0.25)
+
+
+async def test_reservations_at_once_never_pass_the_limit_together(store: Store):
+    granted = await asyncio.gather(*(store.reserve_spend(DAY, 0.1, 0.5) for _ in range(20)))
+    assert sum(granted) == 5
+    assert await store.spent(DAY) == pytest.approx(0.5)
+
+
+# --- the ledger
+
+
+async def test_parts_come_back_as_they_were_planned(store: Store):
+    parts = some_parts()
+    await store.plan(REPORT, tuple(reversed(parts)))
+    assert await store.delivery(parts[0].delivery) == parts
+    assert await store.part(parts[1].key) == parts[1]
+    assert await store.part("nothing~0") is None
+    assert await store.delivery("nothing") == ()
+
+
+async def test_a_delivery_planned_before_keeps_its_content(store: Store):
+    parts = some_parts(2)
+    await store.plan(REPORT, parts)
+    other = replace(parts[0].message, payload="{}")
+    await store.plan(REPORT, [replace(part, message=other) for part in some_parts(4)])
+    assert await store.delivery(parts[0].delivery) == parts
+
+
+async def test_planned_editions_are_known_by_report(store: Store):
+    assert not await store.planned_report(DAY, "default", "zh")
+    for edition in (2, 1):
+        await store.plan(replace(REPORT, edition=edition), some_parts(1, replace(REPORT, edition=edition)))
+    assert await store.planned_report(DAY, "default", "zh")
+    assert await store.planned_editions(DAY, "default", "zh") == (1, 2)
+    assert await store.planned_editions(DAY, "default", "en") == ()
+
+
+async def test_a_part_is_claimed_by_one_owner_and_counted_once(store: Store):
+    [part] = some_parts(1)
+    await store.plan(REPORT, [part])
+    now = NOW + timedelta(minutes=3)
+    assert await store.claim(part.key, "one", now, LEASE)
+    assert not await store.claim(part.key, "two", now, LEASE)
+    assert await store.claim(part.key, "one", now, LEASE + timedelta(seconds=5))  # the answer was lost: still mine
+    claimed = await store.part(part.key)
+    assert claimed == replace(
+        part,
+        state=PartState.SENDING,
+        owner="one",
+        lease=LEASE + timedelta(seconds=5),
+        attempts=1,
+        updated_at=now,
+    )
+
+
+async def test_only_one_of_many_at_once_gets_a_part(store: Store):
+    [part] = some_parts(1)
+    await store.plan(REPORT, [part])
+    claims = await asyncio.gather(*(store.claim(part.key, f"owner{n}", NOW, LEASE) for n in range(20)))
+    assert sum(claims) == 1
+    after = LEASE + timedelta(seconds=1)
+    recoveries = await asyncio.gather(
+        *(store.recover(part.key, f"other{n}", after, after + timedelta(seconds=30)) for n in range(20))
+    )
+    assert sum(recoveries) == 1
+
+
+async def test_a_part_is_recovered_only_after_its_lease(store: Store):
+    [part] = some_parts(1)
+    await store.plan(REPORT, [part])
+    assert not await store.recover(part.key, "two", NOW, LEASE)
+    await store.claim(part.key, "one", NOW, LEASE)
+    assert not await store.recover(part.key, "two", LEASE, LEASE + timedelta(seconds=30))
+    after = LEASE + timedelta(microseconds=1)
+    assert await store.recover(part.key, "two", after, after + timedelta(seconds=30))
+    assert not await store.record(part.key, "one", PartState.SENT, ["1"])
+    assert await store.record(part.key, "two", PartState.UNKNOWN, error="nobody knows")
+    found = await store.part(part.key)
+    assert found is not None
+    assert (found.state, found.error, found.lease) == (PartState.UNKNOWN, "nobody knows", None)
+
+
+async def test_an_end_is_recorded_once_and_repeating_it_is_no_failure(store: Store):
+    [part] = some_parts(1)
+    await store.plan(REPORT, [part])
+    assert not await store.record(part.key, "one", PartState.SENT, ["1"])
+    await store.claim(part.key, "one", NOW, LEASE)
+    assert await store.record(part.key, "one", PartState.SENT, ["17", "18"])
+    assert await store.record(part.key, "one", PartState.SENT, ["17", "18"])
+    assert not await store.record(part.key, "one", PartState.FAILED)
+    assert not await store.claim(part.key, "two", NOW, LEASE)
+    found = await store.part(part.key)
+    assert found is not None
+    assert (found.state, found.message_ids) == (PartState.SENT, ("17", "18"))
+
+
+async def test_a_part_given_back_can_be_claimed_by_anyone(store: Store):
+    [part] = some_parts(1)
+    await store.plan(REPORT, [part])
+    await store.claim(part.key, "one", NOW, LEASE)
+    assert await store.record(part.key, "one", PartState.PLANNED, error="connection refused")
+    assert await store.claim(part.key, "two", NOW, LEASE)
+    found = await store.part(part.key)
+    assert found is not None
+    assert (found.attempts, found.owner) == (2, "two")
+
+
+async def test_the_operator_settles_what_is_unknown_or_failed_and_nothing_else(store: Store):
+    unknown, failed, sent = some_parts(3)
+    await store.plan(REPORT, [unknown, failed, sent])
+    ends = {unknown.key: PartState.UNKNOWN, failed.key: PartState.FAILED, sent.key: PartState.SENT}
+    for key, state in ends.items():
+        assert not await store.settle(key, PartState.DROPPED)
+        await store.claim(key, "one", NOW, LEASE)
+        await store.record(key, "one", state)
+    assert await store.settle(unknown.key, PartState.PLANNED)
+    assert await store.settle(failed.key, PartState.DROPPED)
+    assert not await store.settle(sent.key, PartState.PLANNED)
+    states = [part.state for part in await store.delivery(sent.delivery)]
+    assert states == [PartState.PLANNED, PartState.DROPPED, PartState.SENT]
+
+
+async def test_a_settled_part_no_longer_belongs_to_who_sent_it(store: Store):
+    [part] = some_parts(1)
+    await store.plan(REPORT, [part])
+    await store.claim(part.key, "one", NOW, LEASE)
+    await store.record(part.key, "one", PartState.UNKNOWN)
+    await store.settle(part.key, PartState.DROPPED)
+    assert not await store.record(part.key, "one", PartState.DROPPED)
+
+
+async def test_deliveries_are_listed_newest_first_with_their_parts_in_order(store: Store):
+    days = [replace(REPORT, day=DAY + timedelta(days=n)) for n in range(3)]
+    for report in days:
+        await store.plan(report, some_parts(2, report))
+    found = await store.deliveries(2)
+    assert found == some_parts(2, days[2]) + some_parts(2, days[1])
+
+
+async def test_unfinished_deliveries_are_listed_oldest_first(store: Store):
+    days = [replace(REPORT, day=DAY - timedelta(days=n)) for n in range(3)]
+    for report in days:
+        await store.plan(report, some_parts(2, report))
+    done, sending, planned = (some_parts(2, report) for report in days)
+    for part in (*done, sending[0]):
+        await store.claim(part.key, "one", NOW, LEASE)
+    for part in done:
+        await store.record(part.key, "one", PartState.UNKNOWN)
+    assert await store.unfinished() == (sending[0].delivery, planned[0].delivery)
+
+
+async def test_an_address_is_closed_until_it_is_opened(store: Store):
+    assert await store.closed(ADDRESS) is None
+    await store.close(ADDRESS, "the bot was kicked")
+    assert await store.closed(ADDRESS) == "the bot was kicked"
+    assert await store.closed(replace(ADDRESS, topic=None)) is None
+    await store.reopen(ADDRESS)
+    await store.reopen(ADDRESS)
+    assert await store.closed(ADDRESS) is None
+
+
+async def test_a_move_is_remembered_beside_a_closing(store: Store):
+    await store.close(ADDRESS, "gone")
+    assert await store.moved(ADDRESS) is None
+    await store.move(ADDRESS, "C0456")
+    await store.reopen(ADDRESS)
+    assert await store.moved(ADDRESS) == "C0456"
+
+
+async def test_everything_is_still_there_after_a_restart(tmp_path: Path):
+    for _ in range(2):
+        async with STORES["sqlite"](tmp_path) as store:
+            await store.plan(REPORT, some_parts())
+            await store.keep_report(a_report())
+            await store.keep_note("told", "yes")
+    async with STORES["sqlite"](tmp_path) as store:
+        assert await store.delivery(some_parts()[0].delivery) == some_parts()
+        assert await store.report(DAY, "default", "zh") == a_report()
+        assert await store.note("told") == "yes"
+
+
+# --- SQLite alone
+
+
+async def test_the_file_is_written_ahead_and_synchronously(tmp_path: Path):
+    async with SqliteStore.open(tmp_path / "paperboy.db") as store:
+        file = store._file
+        assert await file.text("PRAGMA journal_mode") == "wal"
+        assert await file.text("PRAGMA synchronous") == "2"
+        assert await file.text("PRAGMA foreign_keys") == "1"
+        await store.integrity()
+
+
+async def test_two_stores_over_one_file_see_each_others_writes(tmp_path: Path):
+    async with AsyncExitStack() as stack:
+        one, two = [await stack.enter_async_context(open_sqlite(tmp_path)) for _ in range(2)]
+        await one.plan(REPORT, some_parts(1))
+        [part] = some_parts(1)
+        claims = await asyncio.gather(*(s.claim(part.key, str(id(s)), NOW, LEASE) for s in (one, two)))
+        assert sorted(claims) == [False, True]
+
+
+async def test_many_stores_may_open_a_new_file_at_once(tmp_path: Path):
+    async def use(number: int) -> None:
+        async with open_sqlite(tmp_path) as store:
+            await store.keep_note(str(number), "here")
+
+    await asyncio.gather(*(use(number) for number in range(8)))
+    async with open_sqlite(tmp_path) as store:
+        assert [await store.note(str(number)) for number in range(8)] == ["here"] * 8
+
+
+async def test_a_database_of_a_newer_program_is_refused(tmp_path: Path):
+    async with open_sqlite(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "paperboy.db") as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    with pytest.raises(StoreError, match=r"newer Paperboy \(step 999"):
+        await open_sqlite(tmp_path).__aenter__()
+
+
+async def test_another_programs_database_is_left_alone(tmp_path: Path):
+    connection = sqlite3.connect(tmp_path / "paperboy.db")
+    connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    connection.close()
+    with pytest.raises(StoreError, match="another program") as caught:
+        await open_sqlite(tmp_path).__aenter__()
+    assert not caught.value.retryable
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
+    (tmp_path / "paperboy.db").write_bytes(b"To whom it may concern. " * 100)
+    with pytest.raises(StoreError, match="not a SQLite database"):
+        await open_sqlite(tmp_path).__aenter__()
+
+
+@pytest.mark.parametrize("path", ["missing/paperboy.db", "."])
+async def test_a_place_that_cannot_hold_a_file_is_a_clear_error(tmp_path: Path, path: str):
+    with pytest.raises(StoreError, match="cannot be opened") as caught:
+        await SqliteStore.open(tmp_path / path).__aenter__()
+    assert str(tmp_path) in str(caught.value)
+
+
+async def test_a_locked_file_is_a_clear_error_that_may_pass(tmp_path: Path):
+    async with SqliteStore.open(tmp_path / "paperboy.db", busy_seconds=0.02) as store:
+        other = sqlite3.connect(tmp_path / "paperboy.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked by another process") as caught:
+            await store.plan(REPORT, some_parts())
+        assert caught.value.retryable
+        other.execute("ROLLBACK")
+        other.close()
+        await store.plan(REPORT, some_parts())
+        assert len(await store.deliveries(1)) == 3
+
+
+def a_reader(path: Path) -> sqlite3.Connection:
+    """A file still in its first journal mode, and who reads it: nobody can switch it to WAL meanwhile."""
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute(f"PRAGMA application_id = {sqlite_schema.APPLICATION_ID}")
+    reader.execute("CREATE TABLE t (x)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM t").fetchall()
+    return reader
+
+
+async def test_opening_waits_for_who_uses_the_file(tmp_path: Path):
+    reader = a_reader(tmp_path / "paperboy.db")
+    asyncio.get_running_loop().call_later(0.1, reader.close)
+    async with open_sqlite(tmp_path) as store:
+        await store.ping()
+
+
+async def test_a_file_that_stays_in_use_is_refused_when_opened(tmp_path: Path):
+    reader = a_reader(tmp_path / "paperboy.db")
+    with pytest.raises(StoreError, match="locked by another process"):
+        await SqliteStore.open(tmp_path / "paperboy.db", busy_seconds=0.05).__aenter__()
+    reader.close()
+
+
+async def test_a_full_disk_changes_nothing_and_passes_when_there_is_room(tmp_path: Path):
+    async with SqliteStore.open(tmp_path / "paperboy.db") as store:
+        pages = await store._file.text("PRAGMA page_count")
+        await store._file.rows(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreError, match="disk is full") as caught:
+            await store.plan(REPORT, some_parts(500))
+        assert caught.value.retryable
+        assert await store.deliveries(1) == ()
+        assert not await store.planned_report(DAY, "default", "zh")
+        await store._file.rows("PRAGMA max_page_count = 100000")
+        await store.plan(REPORT, some_parts(500))
+        assert len(await store.deliveries(1)) == 500
+        await store.integrity()
+
+
+async def test_a_damaged_file_is_found(tmp_path: Path):
+    path = tmp_path / "paperboy.db"
+    async with SqliteStore.open(path) as store:
+        await store.keep_analysis("key", "x" * 50_000)
+    content = bytearray(path.read_bytes())
+    size = len(content)
+    content[4096 * 3 : size - 4096] = os.urandom(size - 4096 * 4)
+    path.write_bytes(content)
+    async with SqliteStore.open(path) as store:
+        with pytest.raises(StoreError, match="damaged"):
+            await store.integrity()
+
+
+async def test_migrations_that_are_missing_are_taken_and_others_are_not_repeated(tmp_path: Path):
+    async with open_sqlite(tmp_path) as store:
+        await store.keep_note("kept", "yes")
+    connection = sqlite3.connect(tmp_path / "paperboy.db", isolation_level=None)
+    steps = (*sqlite_schema.STEPS, ("CREATE TABLE request (key TEXT PRIMARY KEY) STRICT",))
+    for _ in range(2):
+        sqlite_schema.migrate(connection, steps)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(steps),)
+    assert connection.execute("SELECT value FROM note WHERE key = 'kept'").fetchone() == ("yes",)
+    connection.close()
+
+
+def test_a_migration_that_fails_leaves_the_file_at_the_step_before(tmp_path: Path):
+    connection = sqlite3.connect(tmp_path / "paperboy.db", isolation_level=None)
+    sqlite_schema.migrate(connection)
+    steps = (*sqlite_schema.STEPS, ("CREATE TABLE request (key TEXT) STRICT", "CREATE NONSENSE"))
+    with pytest.raises(sqlite3.OperationalError):
+        sqlite_schema.migrate(connection, steps)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(sqlite_schema.STEPS),)
+    assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'request'").fetchone() == (0,)
+    connection.close()
+
+
+async def test_an_error_in_a_transaction_undoes_all_of_it(tmp_path: Path):
+    async with SqliteStore.open(tmp_path / "paperboy.db") as store:
+        broken = (*some_parts(2), replace(some_parts(3)[2], index=0))
+        with pytest.raises(StoreError, match="unexpected error"):
+            await store.plan(REPORT, broken)
+        assert await store.deliveries(5) == ()
+        assert not await store.planned_report(DAY, "default", "zh")
+
+
+async def test_a_cancelled_caller_leaves_no_transaction_open(tmp_path: Path):
+    async with SqliteStore.open(tmp_path / "paperboy.db") as store:
+        task = asyncio.create_task(store.plan(REPORT, some_parts(200)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert len(await store.deliveries(1)) in (0, 200)
+        await store.ping()
+
+
+def test_content_of_another_kind_is_a_clear_error_without_the_content():
+    with pytest.raises(StoreError, match="kept Message cannot be read") as caught:
+        from_json(Message, '{"secret": 1}')
+    assert "secret" not in str(caught.value)
+
+
+# --- the ledger against a model
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Any sequence of intents, by several owners, at any time: the ledger does what DESIGN section 5 says."""
+
+    opener: Opener
+
+    @initialize()
+    def start(self) -> None:
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+        self.context = type(self).opener(Path(self.folder.name))
+        self.store = self.runner.run(self.context.__aenter__())
+        self.model: dict[str, Part] = {}
+        self.now = NOW
+
+    def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.runner.run(self.context.__aexit__(None, None, None))
+            self.runner.close()
+            self.folder.cleanup()
+
+    owners = st.sampled_from(["one", "two", "three"])
+    numbers = st.integers(0, 2)
+    ends = st.sampled_from([PartState.PLANNED, PartState.SENT, PartState.UNKNOWN, PartState.FAILED])
+
+    def key(self, number: int) -> str:
+        return some_parts()[number].key
+
+    @rule(count=st.integers(1, 3))
+    def plan(self, count: int) -> None:
+        parts = some_parts(count)
+        self.runner.run(self.store.plan(REPORT, parts))
+        if not self.model:
+            self.model = {part.key: part for part in parts}
+
+    @rule(seconds=st.integers(1, 40))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(number=numbers, owner=owners)
+    def claim(self, number: int, owner: str) -> None:
+        key, lease = self.key(number), self.now + timedelta(seconds=30)
+        part = self.model.get(key)
+        mine = part is not None and part.state is PartState.SENDING and part.owner == owner
+        may = part is not None and (part.state is PartState.PLANNED or mine)
+        assert self.runner.run(self.store.claim(key, owner, self.now, lease)) is may
+        if part is not None and may:
+            attempts = part.attempts + (not mine)
+            self.model[key] = replace(
+                part, state=PartState.SENDING, owner=owner, lease=lease, attempts=attempts, updated_at=self.now
+            )
+
+    @rule(number=numbers, owner=owners)
+    def recover(self, number: int, owner: str) -> None:
+        key, lease = self.key(number), self.now + timedelta(seconds=30)
+        part = self.model.get(key)
+        over = part is not None and part.lease is not None and (part.lease < self.now or part.owner == owner)
+        assert self.runner.run(self.store.recover(key, owner, self.now, lease)) is over
+        if part is not None and over:
+            self.model[key] = replace(part, owner=owner, lease=lease)
+
+    @rule(number=numbers, owner=owners, end=ends, ids=st.lists(st.text("0123456789.", max_size=9), max_size=2))
+    def record(self, number: int, owner: str, end: PartState, ids: list[str]) -> None:
+        key = self.key(number)
+        part = self.model.get(key)
+        may = part is not None and part.owner == owner and part.state in (PartState.SENDING, end)
+        assert self.runner.run(self.store.record(key, owner, end, ids, "why")) is may
+        if part is not None and may:
+            self.model[key] = replace(part, state=end, lease=None, message_ids=tuple(ids), error="why")
+
+    @rule(number=numbers, state=st.sampled_from([PartState.PLANNED, PartState.DROPPED]))
+    def settle(self, number: int, state: PartState) -> None:
+        key = self.key(number)
+        part = self.model.get(key)
+        may = part is not None and part.state in (PartState.UNKNOWN, PartState.FAILED)
+        assert self.runner.run(self.store.settle(key, state)) is may
+        if part is not None and may:
+            self.model[key] = replace(part, state=state, owner="")
+
+    @invariant()
+    def the_store_holds_what_the_model_holds(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        delivery = some_parts(1)[0].delivery
+        assert self.runner.run(self.store.delivery(delivery)) == tuple(self.model.values())
+        still = any(part.state in (PartState.PLANNED, PartState.SENDING) for part in self.model.values())
+        assert self.runner.run(self.store.unfinished()) == ((delivery,) if still else ())
+
+
+class SqliteLedgerMachine(LedgerMachine):
+    opener = staticmethod(open_sqlite)
+
+
+TestSqliteLedger = SqliteLedgerMachine.TestCase
+TestSqliteLedger.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
