@@ -1,0 +1,538 @@
+"""A Bot API server on loopback, written after https://core.telegram.org/bots/api and strict where that is strict.
+
+Texts and entities go through TDLib's own parser. What the real server would silently repair or drop (entities above
+100, blanks at the ends, unknown parameters) is a violation here, and leaving the stand-in fails on it.
+"""
+
+import asyncio
+import json
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import tdjson
+from aiohttp import web
+
+from tests.standin import StandIn, cut
+
+TOKEN = "123456789:AAGfakefakefakefakefakefakefakefake"
+BOT_ID = 123456789
+GROUP = -1001234567890
+TEXT_UNITS = 4096
+ENTITIES = 100
+BUTTONS_PER_ROW = 8
+CALLBACK_BYTES = 64
+SEND_PARAMETERS = {
+    "chat_id",
+    "message_thread_id",
+    "text",
+    "entities",
+    "link_preview_options",
+    "disable_notification",
+    "protect_content",
+    "reply_parameters",
+    "reply_markup",
+}
+EDIT_PARAMETERS = {"chat_id", "message_id", "text", "entities", "link_preview_options", "reply_markup"}
+TD_TYPES = {
+    "bold": "Bold",
+    "italic": "Italic",
+    "underline": "Underline",
+    "strikethrough": "Strikethrough",
+    "spoiler": "Spoiler",
+    "code": "Code",
+    "pre": "Pre",
+    "blockquote": "BlockQuote",
+    "expandable_blockquote": "ExpandableBlockQuote",
+    "text_link": "TextUrl",
+}
+Json = dict[str, Any]
+
+
+@dataclass
+class Chat:
+    """A chat as the bot finds it. `topics` are the IDs of a forum's topics (None: no forum)."""
+
+    id: int = GROUP
+    type: str = "supergroup"
+    title: str = "Vision Lab"
+    username: str = ""
+    topics: set[int] | None = None
+    closed_topics: set[int] = field(default_factory=set)
+    status: str = "administrator"  # of the bot: administrator, member, restricted, left, kicked
+    may_post: bool = True  # as an administrator of a channel; as a restricted member
+    members_may_send: bool = True
+    moved_to: int | None = None  # a group that became a supergroup
+
+
+@dataclass
+class Posted:
+    """A message of a chat as it stands now. `auto_links` is what Telegram turned into links by itself."""
+
+    id: int
+    text: str
+    entities: list[Json]
+    keyboard: list[list[Json]]
+    thread: int | None
+    silent: bool
+    preview: bool
+    auto_links: list[str]
+    edits: int = 0
+
+    def marked(self, kind: str) -> list[str]:
+        """The texts under entities of `kind`."""
+        return [part(self.text, entity) for entity in self.entities if entity["type"] == kind]
+
+    @property
+    def links(self) -> dict[str, str]:
+        return {part(self.text, entity): entity["url"] for entity in self.entities if entity["type"] == "text_link"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request instead of its answer. `handled`: it was carried out nevertheless."""
+
+    status: int = 0
+    description: str = ""
+    parameters: Json = field(default_factory=dict)
+    handled: bool = False
+    seconds: float = 0.0
+
+
+def too_many(retry_after: int) -> Fault:
+    return Fault(429, f"Too Many Requests: retry after {retry_after}", {"retry_after": retry_after})
+
+
+def kicked() -> Fault:
+    return Fault(403, "Forbidden: bot was kicked from the supergroup chat")
+
+
+def migrated(to: int) -> Fault:
+    return Fault(400, "Bad Request: group chat was upgraded to a supergroup chat", {"migrate_to_chat_id": to})
+
+
+def broken(status: int = 500) -> Fault:
+    return Fault(status, "Internal Server Error")
+
+
+def refused(description: str) -> Fault:
+    return Fault(400, f"Bad Request: {description}")
+
+
+def dropped(*, handled: bool) -> Fault:
+    """The request is read and the connection dropped."""
+    return Fault(handled=handled)
+
+
+def slow(seconds: float) -> Fault:
+    """The request is carried out at once and answered after `seconds`."""
+    return Fault(200, handled=True, seconds=seconds)
+
+
+def hang() -> Fault:
+    """Accepted, read, never answered."""
+    return Fault(seconds=3600.0)
+
+
+class RefusalError(Exception):
+    """An answer that is not `ok`."""
+
+    def __init__(self, status: int, description: str, parameters: Json | None = None) -> None:
+        super().__init__(description)
+        self.status = status
+        self.parameters = parameters or {}
+
+    def answer(self) -> web.Response:
+        body: Json = {"ok": False, "error_code": self.status, "description": str(self)}
+        return web.json_response(
+            body | ({"parameters": self.parameters} if self.parameters else {}), status=self.status
+        )
+
+
+@dataclass
+class TelegramStandIn(StandIn):
+    """`async with TelegramStandIn(chats=[Chat()]) as telegram:`; `telegram.messages()` is what the group shows.
+
+    `faults` are used up one by one by sendMessage and editMessageText, before the request is looked at, `chat_faults`
+    by the questions about a chat. With `strict=False` leaving it does not fail on `violations`.
+    """
+
+    token: str = TOKEN
+    chats: list[Chat] = field(default_factory=lambda: [Chat()])
+    faults: deque[Fault] = field(default_factory=deque)
+    chat_faults: deque[Fault] = field(default_factory=deque)
+    strict: bool = True
+    flood_limit: int = 0  # messages a minute and chat, then 429
+    posted: dict[int, dict[int, Posted]] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    updates: list[Json] = field(default_factory=list)
+    polls: int = 0
+
+    def routes(self, app: web.Application) -> None:
+        app.router.add_route("*", "/bot{token}/{method}", self._answer)
+        self._sent_at: dict[int, list[float]] = {}
+        self._arrived = asyncio.Event()
+
+    async def __aexit__(self, *error: object) -> None:
+        await super().__aexit__(*error)
+        if self.strict and error[0] is None:
+            assert not self.violations, self.violations
+
+    @property
+    def sends(self) -> int:
+        """Requests to post or edit, as they arrived."""
+        return sum(asked.path.endswith(("/sendMessage", "/editMessageText")) for asked in self.asked)
+
+    def messages(self, chat: int = GROUP) -> list[Posted]:
+        return list(self.posted.get(chat, {}).values())
+
+    def update(self, **content: Any) -> None:
+        """Something that the bot will get by polling: `update(message={...})`."""
+        self.updates.append({"update_id": len(self.updates) + 1, **content})
+        self._arrived.set()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        method = request.match_info["method"]
+        try:
+            self._authorize(request.match_info["token"])
+            parameters = await _parameters(request)
+            if faults := self._faults_of(method):
+                return await self._fail(faults.popleft(), request, method, parameters)
+            return web.json_response({"ok": True, "result": await self._call(method, parameters)})
+        except RefusalError as refusal:
+            return refusal.answer()
+
+    def _authorize(self, token: str) -> None:
+        if not re.fullmatch(r"\d+:[\w-]{30,}", token):
+            raise RefusalError(404, "Not Found")
+        if token != self.token:
+            raise RefusalError(401, "Unauthorized")
+
+    def _faults_of(self, method: str) -> deque[Fault]:
+        if method in ("sendMessage", "editMessageText"):
+            return self.faults
+        return self.chat_faults if method in ("getChat", "getChatMember") else deque()
+
+    async def _fail(self, fault: Fault, request: web.Request, method: str, parameters: Json) -> web.StreamResponse:
+        result = await self._call(method, parameters) if fault.handled else None
+        await asyncio.sleep(fault.seconds)
+        if fault.status == 0:
+            return cut(request)
+        if fault.status == 200:
+            return web.json_response({"ok": True, "result": result})
+        raise RefusalError(fault.status, fault.description, fault.parameters)
+
+    async def _call(self, method: str, parameters: Json) -> Any:
+        handlers: dict[str, Callable[[Json], Any]] = {
+            "getMe": self._get_me,
+            "getChat": lambda given: self._chat_info(self._chat(given)),
+            "getChatMember": self._get_chat_member,
+            "sendMessage": self._send,
+            "editMessageText": self._edit,
+        }
+        if method == "getUpdates":
+            return await self._get_updates(parameters)
+        if method in ("setWebhook", "deleteWebhook", "setMyCommands", "answerCallbackQuery", "sendChatAction"):
+            return True
+        if method not in handlers:
+            raise RefusalError(404, "Not Found: method not found")
+        return handlers[method](parameters)
+
+    def _get_me(self, _: Json) -> Json:
+        me = {"id": BOT_ID, "is_bot": True, "first_name": "Paperboy", "username": "paperboy_bot"}
+        return me | {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
+
+    def _chat(self, parameters: Json) -> Chat:
+        wanted = str(parameters.get("chat_id", ""))
+        for chat in self.chats:
+            if wanted == str(chat.id) or (chat.username and wanted.lower() == f"@{chat.username}".lower()):
+                if chat.moved_to is not None:
+                    upgraded = "Bad Request: group chat was upgraded to a supergroup chat"
+                    raise RefusalError(400, upgraded, {"migrate_to_chat_id": chat.moved_to})
+                if chat.status == "kicked":
+                    raise RefusalError(403, f"Forbidden: bot was kicked from the {chat.type} chat")
+                return chat
+        raise RefusalError(400, "Bad Request: chat not found")
+
+    def _chat_info(self, chat: Chat) -> Json:
+        info: Json = _chat_of(chat) | {
+            "accent_color_id": 0,
+            "max_reaction_count": 11,
+            "accepted_gift_types": dict.fromkeys(
+                ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels"),
+                True,
+            ),
+        }
+        if chat.type in ("group", "supergroup"):
+            info["permissions"] = {"can_send_messages": chat.members_may_send}
+        return info
+
+    def _get_chat_member(self, parameters: Json) -> Json:
+        chat = self._chat(parameters)
+        member: Json = {"status": chat.status, "user": self._get_me({})}
+        if chat.status == "administrator":
+            rights = (
+                "can_be_edited is_anonymous can_manage_chat can_delete_messages can_manage_video_chats "
+                "can_restrict_members can_promote_members can_change_info can_invite_users can_post_stories "
+                "can_edit_stories can_delete_stories"
+            )
+            return member | dict.fromkeys(rights.split(), False) | {"can_post_messages": chat.may_post}
+        if chat.status == "restricted":
+            rights = (
+                "can_change_info can_invite_users can_pin_messages can_manage_topics can_send_audios "
+                "can_send_documents can_send_photos can_send_videos can_send_video_notes can_send_voice_notes "
+                "can_send_polls can_send_other_messages can_add_web_page_previews can_edit_tag can_react_to_messages"
+            )
+            sending = {"can_send_messages": chat.may_post, "is_member": True, "until_date": 0}
+            return member | dict.fromkeys(rights.split(), False) | sending
+        return member
+
+    async def _get_updates(self, parameters: Json) -> list[Json]:
+        self.polls += 1
+        mine, offset = self.polls, int(parameters.get("offset", 0))
+        end = asyncio.get_running_loop().time() + float(parameters.get("timeout", 0))
+        self._arrived.set()  # an older poll has to end
+        while True:
+            if mine != self.polls:
+                conflict = "Conflict: terminated by other getUpdates request; make sure that only one bot is running"
+                raise RefusalError(409, conflict)
+            if found := [update for update in self.updates if update["update_id"] >= offset]:
+                return found
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                return []
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), left)
+            except TimeoutError:
+                return []
+
+    def _send(self, parameters: Json) -> Json:
+        chat = self._writable(parameters, SEND_PARAMETERS)
+        thread = int(parameters["message_thread_id"]) if "message_thread_id" in parameters else None
+        if thread is not None and thread not in (chat.topics or ()):
+            raise RefusalError(400, "Bad Request: message thread not found")
+        if thread in chat.closed_topics:
+            raise RefusalError(400, "Bad Request: TOPIC_CLOSED")
+        self._flood(chat.id)
+        messages = self.posted.setdefault(chat.id, {})
+        number = 101 + sum(len(sent) for sent in self.posted.values())
+        messages[number] = Posted(number, **self._content(parameters), thread=thread, silent=_flag(parameters))
+        return _message(chat, messages[number])
+
+    def _edit(self, parameters: Json) -> Json:
+        chat = self._writable(parameters, EDIT_PARAMETERS)
+        message = self.posted.get(chat.id, {}).get(int(parameters["message_id"]))
+        if message is None:
+            raise RefusalError(400, "Bad Request: message to edit not found")
+        content = self._content(parameters)
+        if all(getattr(message, name) == value for name, value in content.items()):
+            same = "specified new message content and reply markup are exactly the same"
+            raise RefusalError(400, f"Bad Request: message is not modified: {same} as a current content of the message")
+        for name, value in content.items():
+            setattr(message, name, value)
+        message.edits += 1
+        return _message(chat, message)
+
+    def _writable(self, parameters: Json, known: set[str]) -> Chat:
+        if unknown := set(parameters) - known:
+            self.violations.append(f"unknown parameters: {sorted(unknown)}")
+        chat = self._chat(parameters)
+        if chat.status == "left":
+            raise RefusalError(403, f"Forbidden: bot is not a member of the {chat.type} chat")
+        if chat.type == "channel" and not (chat.status == "administrator" and chat.may_post):
+            raise RefusalError(400, "Bad Request: need administrator rights in the channel chat")
+        if (chat.status == "restricted" and not chat.may_post) or (
+            chat.status == "member" and not chat.members_may_send
+        ):
+            raise RefusalError(400, "Bad Request: not enough rights to send text messages to the chat")
+        return chat
+
+    def _flood(self, chat: int) -> None:
+        now = asyncio.get_running_loop().time()
+        recent = [at for at in self._sent_at.get(chat, []) if at > now - 60]
+        if self.flood_limit and len(recent) >= self.flood_limit:
+            raise RefusalError(429, "Too Many Requests: retry after 3", {"retry_after": 3})
+        self._sent_at[chat] = [*recent, now]
+
+    def _content(self, parameters: Json) -> Json:
+        text, entities = parameters.get("text", ""), parameters.get("entities", [])
+        if text != text.strip():
+            self.violations.append(f"blanks at the ends: {text[:20]!r} … {text[-20:]!r}")
+        if not text.strip():
+            raise RefusalError(400, "Bad Request: message text is empty")
+        if units(text) > TEXT_UNITS:
+            self._violate("Bad Request: message is too long")
+        if len(entities) > ENTITIES:
+            self._violate(f"Bad Request: {len(entities)} entities; the server would drop those above {ENTITIES}")
+        try:
+            checked = td_entities(text, entities)
+        except RefusalError as refusal:
+            self.violations.append(str(refusal))
+            raise
+        keyboard = parameters.get("reply_markup", {}).get("inline_keyboard", [])
+        for row in keyboard:
+            self._check_row(row)
+        preview = not parameters.get("link_preview_options", {}).get("is_disabled", False)
+        return {
+            "text": text,
+            "entities": checked,
+            "keyboard": keyboard,
+            "preview": preview,
+            "auto_links": auto_links(text, checked),
+        }
+
+    def _check_row(self, row: list[Json]) -> None:
+        if len(row) > BUTTONS_PER_ROW:
+            self._violate("Bad Request: reply markup is too long")
+        for button in row:
+            if not button.get("text") or len(button.keys() - {"text"}) != 1:
+                self._violate("Bad Request: can't parse inline keyboard button: Text buttons are unallowed")
+            if not 1 <= len(button.get("callback_data", "x").encode()) <= CALLBACK_BYTES:
+                self._violate("Bad Request: BUTTON_DATA_INVALID")
+            if "url" in button:
+                try:
+                    td_entities("x", [{"type": "text_link", "offset": 0, "length": 1, "url": button["url"]}])
+                except RefusalError as refusal:
+                    self._violate(str(refusal).replace("Entity", "inline keyboard button"))
+
+    def _violate(self, description: str) -> None:
+        self.violations.append(description)
+        raise RefusalError(400, description)
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def part(text: str, entity: Json) -> str:
+    """The text under `entity`."""
+    encoded = text.encode("utf-16-le")
+    return encoded[2 * entity["offset"] : 2 * (entity["offset"] + entity["length"])].decode("utf-16-le")
+
+
+def td(request: Json) -> Json:
+    """What TDLib answers at once, offline."""
+    answer: Json = json.loads(tdjson.td_execute(json.dumps(request).encode()) or b"{}")
+    return answer
+
+
+td({"@type": "setLogVerbosityLevel", "new_verbosity_level": 0})
+
+
+def td_entities(text: str, entities: list[Json]) -> list[Json]:
+    """The entities as Telegram keeps them. Raises RefusalError with TDLib's own words."""
+    for entity in entities:
+        if entity["type"] not in TD_TYPES:
+            raise RefusalError(400, f"Bad Request: can't parse MessageEntity: unsupported type {entity['type']}")
+    wanted = [
+        {
+            "@type": "textEntity",
+            "offset": entity["offset"],
+            "length": entity["length"],
+            "type": {"@type": f"textEntityType{TD_TYPES[entity['type']]}"}
+            | ({"url": entity["url"]} if "url" in entity else {}),
+        }
+        for entity in entities
+    ]
+    # parseMarkdown checks and mends entities as a send does, and gives them back; what it takes for Markdown is
+    # covered by letters of the same length.
+    covered = re.sub(r"[*_~|`\[\]()]", "x", text)
+    answer = td({"@type": "parseMarkdown", "text": {"@type": "formattedText", "text": covered, "entities": wanted}})
+    if answer["@type"] == "error":
+        raise RefusalError(answer["code"], f"Bad Request: {answer['message']}")
+    if units(answer["text"]) != units(text):
+        raise RefusalError(400, "Bad Request: TDLib removes characters from this text, so offsets move")
+    names = {f"textEntityType{value}": key for key, value in TD_TYPES.items()}
+    return [
+        {"type": names[kind["@type"]], "offset": entity["offset"], "length": entity["length"]}
+        | ({"url": kind["url"]} if "url" in kind else {})
+        for entity in answer["entities"]
+        for kind in [entity["type"]]
+    ]
+
+
+def auto_links(text: str, entities: list[Json]) -> list[str]:
+    """What Telegram links by itself in `text`: never inside code or a link."""
+    taken = [
+        range(entity["offset"], entity["offset"] + entity["length"])
+        for entity in entities
+        if entity["type"] in ("code", "pre", "text_link")
+    ]
+    found = td({"@type": "getTextEntities", "text": text})["entities"]
+    return [
+        part(text, entity)
+        for entity in found
+        if entity["type"]["@type"] != "textEntityTypeMediaTimestamp"  # links only under a video
+        and not any(entity["offset"] < span.stop and span.start < entity["offset"] + entity["length"] for span in taken)
+    ]
+
+
+async def _parameters(request: web.Request) -> Json:
+    """Form fields, as the library sends them; what looks like JSON objects, lists and booleans is parsed."""
+    values: Json = {}
+    for name, value in (await request.post()).items():
+        assert isinstance(value, str)
+        structured = name in ("entities", "reply_markup", "link_preview_options", "allowed_updates", "reply_parameters")
+        values[name] = json.loads(value) if structured else value
+    return values
+
+
+def _flag(parameters: Json) -> bool:
+    return bool(parameters.get("disable_notification") in ("true", "True"))
+
+
+def _chat_of(chat: Chat) -> Json:
+    info: Json = {"id": chat.id, "type": chat.type, "title": chat.title}
+    info |= {"username": chat.username} if chat.username else {}
+    return info | ({"is_forum": True} if chat.topics is not None else {})
+
+
+def _message(chat: Chat, message: Posted) -> Json:
+    return {
+        "message_id": message.id,
+        "date": 1772000000,
+        "chat": _chat_of(chat),
+        "text": message.text,
+        "entities": message.entities,
+    }
+
+
+MARKS = {"bold": "*", "italic": "_", "code": "`", "strikethrough": "~"}
+
+
+def as_read(message: Posted, width: int = 40) -> str:
+    """The message as a reader sees it: looks as marks, links underlined by ‹›, quotes by a bar, wrapped like a phone.
+
+    `width` is in columns; a Chinese character takes two.
+    """
+    before: dict[int, str] = {}
+    after: dict[int, str] = {}
+    bars: dict[int, str] = {}
+    for entity in message.entities:
+        start, end = entity["offset"], entity["offset"] + entity["length"]
+        if "blockquote" in entity["type"]:
+            bars |= dict.fromkeys(range(start, end), "┃ " if entity["type"] == "blockquote" else "▾ ")
+            continue
+        left, right = ("‹", "›") if entity["type"] == "text_link" else (MARKS[entity["type"]],) * 2
+        before[start] = before.get(start, "") + left
+        after[end - 1] = right + after.get(end - 1, "")
+    lines: list[str] = []
+    offset = 0
+    for source in message.text.split("\n"):
+        line, columns = bars.get(offset, ""), 2 * (offset in bars)
+        for character in source:
+            if columns >= width:
+                lines.append(line)
+                line, columns = bars.get(offset, ""), 2 * (offset in bars)
+            last = offset + units(character) - 1
+            line += before.get(offset, "") + character + after.get(last, "")
+            columns += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+            offset = last + 1
+        lines.append(line)
+        offset += 1
+    buttons = [" ".join(f"[ {button['text']} ]" for button in row) for row in message.keyboard]
+    return "\n".join([*lines, *buttons])

@@ -1,0 +1,1011 @@
+"""The Telegram channel: what it writes, judged by TDLib's own parser, and what it knows of a send."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from telegram import Bot
+from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError, TimedOut
+
+from bot.channels.telegram import TelegramChannel, shared_pace, telegram_bot
+from bot.channels.telegram.api import send_error
+from bot.channels.telegram.entities import Entity, styled, valid_url
+from bot.channels.telegram.layout import messages
+from bot.channels.telegram.render import render
+from bot.errors import Outcome, SendError, SettingsError
+from bot.interfaces import SEND_SECONDS, Thread
+from bot.models import Address, Message, PartKind, PlatformName
+from bot.report.document import (
+    Block,
+    Button,
+    Divider,
+    Document,
+    Fields,
+    Footer,
+    Heading,
+    Item,
+    Items,
+    Mark,
+    Note,
+    Paragraph,
+    Ranking,
+    RankingRow,
+    Section,
+    Span,
+    Spans,
+)
+from tests.fakes import NOW, FakeClock, wait_until
+from tests.telegram_standin import (
+    GROUP,
+    TOKEN,
+    Chat,
+    Fault,
+    Posted,
+    RefusalError,
+    TelegramStandIn,
+    as_read,
+    auto_links,
+    broken,
+    dropped,
+    hang,
+    kicked,
+    migrated,
+    part,
+    refused,
+    slow,
+    td_entities,
+    too_many,
+    units,
+)
+
+NOBODY = Thread(None, {})
+
+
+@pytest.fixture
+async def telegram() -> AsyncIterator[TelegramStandIn]:
+    async with TelegramStandIn() as server:
+        yield server
+
+
+@pytest.fixture
+async def bot_at() -> AsyncIterator[Callable[..., Bot]]:
+    """Makes bots and closes them."""
+    bots: list[Bot] = []
+
+    def make(url: str, token: str = TOKEN) -> Bot:
+        bots.append(telegram_bot(token, url))
+        return bots[-1]
+
+    yield make
+    for bot in bots:
+        await bot.request.shutdown()
+
+
+class Join(Protocol):
+    """Makes the channel of a chat."""
+
+    def __call__(
+        self, telegram: TelegramStandIn, target: str = str(GROUP), topic: int | None = None, **changes: Any
+    ) -> TelegramChannel: ...
+
+
+@pytest.fixture
+def channel(bot_at: Callable[..., Bot]) -> Join:
+    def make(
+        telegram: TelegramStandIn, target: str = str(GROUP), topic: int | None = None, **changes: Any
+    ) -> TelegramChannel:
+        address = Address(PlatformName.TELEGRAM, target, topic)
+        return TelegramChannel(address, bot_at(telegram.url), **({"clock": FakeClock()} | changes))
+
+    return make
+
+
+def a_document(*blocks: Block, **changes: Any) -> Document:
+    values: dict[str, Any] = {
+        "key": "digest",
+        "title": (Span("🚀 Papers"),),
+        "blocks": blocks,
+        "summary": "papers",
+        "language": "zh",
+        "part_label": "（{part}/{parts}）",
+    }
+    return Document(**(values | changes))
+
+
+def text(*blocks: Block, **changes: Any) -> str:
+    """The one message of a document, as a reader sees it."""
+    return read(a_document(*blocks, **changes))[0]
+
+
+def read(document: Document) -> list[str]:
+    return [as_read(shown(message), width=10_000) for message in render([document], linkable=True)]
+
+
+def shown(message: Message) -> Posted:
+    payload = json.loads(message.payload)
+    entities = [entity for entity in payload["entities"] if "document" not in entity]
+    found = td_entities(payload["text"], entities)
+    return Posted(
+        1, payload["text"], found, payload["keyboard"], None, False, False, auto_links(payload["text"], found)
+    )
+
+
+def paragraph(*spans: Span | str) -> Paragraph:
+    return Paragraph(tuple(Span(span) if isinstance(span, str) else span for span in spans))
+
+
+def section(*texts: str, title: str = "技术细节") -> Section:
+    return Section("method", title, (Items(tuple(Item((Span(text),)) for text in texts)),))
+
+
+# What it writes: spans
+
+
+def test_looks_become_entities_counted_in_utf16_units():
+    spans = (Span("😀 "), Span("粗", bold=True), Span("𝔘it", italic=True), Span("c", code=True), Span("s", strike=True))
+
+    assert styled(spans).entities == (
+        Entity("bold", 3, 1),
+        Entity("italic", 4, 4),
+        Entity("code", 8, 1),
+        Entity("strikethrough", 9, 1),
+    )
+
+
+def test_blanks_at_the_ends_of_a_look_stay_outside_of_its_entity():
+    result = styled((Span("a"), Span("  b c ", bold=True), Span("   ", italic=True)))
+
+    assert result.text == "a  b c    "
+    assert result.entities == (Entity("bold", 3, 3),)
+
+
+def test_a_formula_is_shown_in_its_readable_form():
+    assert "α² → β" in text(paragraph(Span("α² → β", tex=r"\alpha^2 \to \beta")))
+
+
+def test_code_is_nothing_else_beside():
+    assert [entity.type for entity in styled((Span("x", code=True, bold=True, italic=True),)).entities] == ["code"]
+
+
+def test_linked_code_is_a_link():
+    (entity,) = styled((Span("x", code=True, href="https://arxiv.org/abs/1"),)).entities
+
+    assert (entity.type, entity.url) == ("text_link", "https://arxiv.org/abs/1")
+
+
+@pytest.mark.parametrize(
+    "name", ["DDPM.py", "#CV", "$AAPL", "@someone", "/top", "x@mail.org", "1.2.3.4", "tg://resolve"]
+)
+def test_names_from_papers_do_not_become_links_and_look_the_same(name: str):
+    found = styled((Span(f"see {name} there"),)).text
+
+    assert auto_links(f"see {name} there", [])
+    assert not auto_links(found, [])
+    assert found.replace("\u2060", "") == f"see {name} there"
+
+
+@pytest.mark.parametrize(
+    "untouched", ["3.14 and 0.8 dB", "$5 for $1.20", "and/or", "https", "a. b", "第3.2节", "C#", "e.g. x"]
+)
+def test_text_that_telegram_leaves_alone_is_left_alone(untouched: str):
+    assert styled((Span(untouched),)).text == untouched
+
+
+def test_code_keeps_its_letters_so_that_it_can_be_copied():
+    assert styled((Span("torch.nn.py", code=True),)).text == "torch.nn.py"
+
+
+NAMES = [
+    "DDPM.py",
+    "#CV",
+    "$AAPL",
+    "$1INCH",
+    "@name",
+    "/top",
+    "x.com",
+    "a.io",
+    "mail@x.com",
+    "例子.中国",
+    "www.",
+    "com",
+]
+NAMES += ["1.2.3.4", "4111111111111111", "4111 1111 1111 1111", "tg://x", "http://a.b/c", "ton://q", ":8080", "foo"]
+SIGNS = list(".#@$/: ()-_数?!1éñ+%\n“、<>\u2060")
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(NAMES + SIGNS), min_size=1, max_size=7))
+def test_telegram_finds_nothing_to_link_whatever_spans_meet(bits: list[str]):
+    assert not auto_links(styled(tuple(Span(bit) for bit in bits)).text, [])
+
+
+URLS = [
+    "https://",
+    "http://",
+    "ftp://",
+    "javascript:",
+    "arxiv.org",
+    "localhost",
+    "a",
+    ".",
+    "b",
+    ":8080",
+    ":x",
+    ":0",
+    "/",
+]
+URLS += ["/abs/2602.1", "#S3.SS2", "?q=1", "@", "中文", " ", "\\", '"', "[::1]", "[", "_", "-", "%", "\n"]
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(URLS), min_size=1, max_size=7).map("".join))
+def test_every_link_that_is_kept_is_one_that_telegram_takes(url: str):
+    if valid_url(url):
+        td_entities("x", [{"type": "text_link", "offset": 0, "length": 1, "url": url}])
+
+
+@pytest.mark.parametrize("url", ["https://arxiv.org/abs/2602.19089v1#S3.SS2", "http://papers.example.org:8080/x?y=1"])
+def test_ordinary_links_are_kept(url: str):
+    assert valid_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["#item-0", "https://x", "note", "http://localhost:8080/", "https://[::1", "https://a.b:99999/"]
+)
+def test_a_bad_link_costs_the_link_and_not_the_message(url: str):
+    assert text(paragraph(Span("here", href=url))).endswith("here")
+
+
+# What it writes: blocks
+
+
+def test_a_section_is_a_bold_title_over_a_quote():
+    assert text(section("short", "too")) == "*🚀 Papers*\n\n*技术细节*\n┃ • short\n┃ • too"
+
+
+def test_a_long_section_is_folded_and_its_points_stand_apart():
+    assert text(section("x" * 150, "y" * 150)).split("\n")[3:] == ["▾ • " + "x" * 150, "▾ ", "▾ • " + "y" * 150]
+
+
+def test_a_section_may_open_with_a_paragraph():
+    blocks = (paragraph("Intro."), Items((Item((Span("one"),)),)))
+
+    assert text(Section("method", "Method", blocks)).endswith("*Method*\n┃ Intro.\n┃ \n┃ • one")
+
+
+def test_a_point_ends_in_the_mark_of_what_it_rests_on():
+    items = Items(
+        (
+            Item((Span("Stated."),), Mark("§3.2", inferred=False, quote="q", href="https://arxiv.org/html/1#S3")),
+            Item((Span("Guessed."),), Mark("推断", inferred=True)),
+        )
+    )
+
+    assert text(items).endswith("• Stated.‹〔§3.2〕›\n• Guessed.〔推断〕")
+    assert "• Guessed. [推断]" in text(items, language="en")
+
+
+def test_a_ranking_row_has_its_reason_on_the_next_line():
+    rows = (
+        RankingRow(1, "Rain", "https://arxiv.org/abs/1", 92, "excellent", (Span("好。"),), ("精选",), "2602.1"),
+        RankingRow(None, "Snow", "https://arxiv.org/abs/2", None, "failed", (Span("模型超时"),)),
+    )
+
+    assert text(Ranking(rows)).endswith("\n\n1. *92* · ‹Rain›〔精选〕\n好。\n\n— · ‹Snow›\n模型超时")
+
+
+def test_a_ranking_of_many_papers_is_folded():
+    rows = [
+        RankingRow(n, f"Paper {n}", "https://arxiv.org/abs/1", 90 - n, "good", (Span("好" * 20),)) for n in range(1, 7)
+    ]
+
+    assert "▾ 6. *84* · ‹Paper 6›" in text(Ranking(tuple(rows)))
+    assert "▾" not in text(Ranking(tuple(rows[:5])))
+
+
+def test_a_row_without_a_reason_takes_one_line():
+    assert text(Ranking((RankingRow(1, "Rain", "", 60, "fair", ()),))).endswith("1. *60* · Rain")
+
+
+def test_short_facts_share_a_line_and_long_ones_do_not():
+    pairs = (("来源", (Span("HuggingFace"),)), ("评分", (Span("90/100"),)))
+
+    assert text(Fields(pairs)).endswith("\n\n*来源* HuggingFace · *评分* 90/100")
+    assert text(Fields((*pairs, ("作者", (Span("A" * 60),))))).endswith("*评分* 90/100\n*作者* " + "A" * 60)
+
+
+def test_notes_headings_lists_dividers_and_small_print():
+    blocks = (
+        Note((Span("仅基于摘要"),), "warning"),
+        Note((Span("说明"),)),
+        Heading((Span("目录"),)),
+        Items((Item((Span("One"),)), Item((Span("Two"),))), ordered=True),
+        Divider(),
+        Footer((Span("模型 x"),)),
+    )
+
+    assert text(*blocks).split("\n\n")[1:] == [
+        "⚠️ 仅基于摘要",
+        "说明",
+        "*目录*",
+        "1. One\n2. Two",
+        "──────────",
+        "模型 x",
+    ]
+
+
+def test_blocks_without_text_leave_no_trace():
+    assert text(Paragraph(()), paragraph("  "), paragraph("x"), Items(())) == "*🚀 Papers*\n\nx"
+
+
+def test_a_document_without_a_title_shows_its_summary():
+    assert text(paragraph("x"), title=()) == "*papers*\n\nx"
+    assert read(a_document(title=(), summary="")) == ["*──────────*"]
+
+
+def test_buttons_stand_three_in_a_row_and_bad_ones_are_left_out():
+    buttons = [Button(f"B{n}", f"https://example.org/{n}") for n in range(4)]
+
+    (message,) = render([a_document(buttons=(*buttons, Button("bad", "http://localhost/")))], linkable=True)
+
+    assert [[button["text"] for button in row] for row in shown(message).keyboard] == [["B0", "B1", "B2"], ["B3"]]
+
+
+# What it writes: parts
+
+
+def long_section(title: str, points: int, length: int = 280) -> Section:
+    return section(*(f"{title}{n} " + "字" * length for n in range(points)), title=title)
+
+
+def test_a_document_that_fits_is_one_message_without_a_number():
+    assert len(read(a_document(long_section("A", 12)))) == 1
+
+
+def test_parts_are_numbered_begin_with_sections_and_carry_the_buttons_last():
+    first, second = render(
+        [a_document(long_section("A", 9), long_section("B", 8), buttons=(Button("PDF", "https://x.org/"),))],
+        linkable=True,
+    )
+
+    assert as_read(shown(first), 10_000).startswith("*🚀 Papers* *（1/2）*\n\n*A*\n▾ • A0")
+    assert as_read(shown(second), 10_000).startswith("*🚀 Papers* *（2/2）*\n\n*B*\n▾ • B0")
+    assert (shown(first).keyboard, len(shown(second).keyboard)) == ([], 1)
+
+
+def test_a_section_that_goes_on_in_the_next_part_repeats_its_title():
+    parts = read(a_document(long_section("A", 20)))
+
+    assert len(parts) == 2
+    assert parts[1].startswith("*🚀 Papers* *（2/2）*\n\n*… A*\n▾ • A10")
+
+
+@pytest.mark.parametrize("filling", range(3700, 4000, 31))
+def test_a_heading_is_never_the_last_thing_of_a_message(filling: int):
+    document = a_document(
+        paragraph("字" * (filling // 2)),
+        paragraph("字" * (filling - filling // 2)),
+        Heading((Span("标题"),)),
+        paragraph("尾" * 300),
+    )
+
+    parts = read(document)
+
+    assert len(parts) == 2
+    assert not any(part.rstrip().endswith("*标题*") for part in parts)
+
+
+def test_parts_are_of_even_length():
+    lengths = [
+        units(json.loads(message.payload)["text"])
+        for message in render([a_document(long_section("A", 20))], linkable=True)
+    ]
+
+    assert max(lengths) - min(lengths) < 300
+
+
+def test_a_paragraph_that_is_too_long_is_cut_between_sentences():
+    parts = read(a_document(paragraph("这一句话讲的是流匹配与雨中照片。" * 400)))
+
+    assert len(parts) == 2
+    assert all(part.endswith("。") for part in parts)
+
+
+def test_a_word_without_end_is_cut_anywhere_and_no_emoji_is_halved():
+    messages_ = render([a_document(paragraph("👩‍🔬" * 2000))], linkable=True)
+
+    assert len(messages_) > 1
+    shown_text = "".join(shown(message).text.split("\n\n", 1)[1] for message in messages_)
+    assert shown_text == "👩‍🔬" * 2000
+
+
+def test_messages_split_on_entities_as_on_length():
+    looks = tuple(Span("x ", bold=n % 2 == 0) for n in range(500))
+
+    parts = render([a_document(Paragraph(looks))], linkable=True)
+
+    assert len(parts) > 2
+    assert all(len(json.loads(message.payload)["entities"]) <= 100 for message in parts)
+
+
+def test_a_title_without_end_is_shortened_where_it_is_repeated():
+    first, *_, last = read(a_document(long_section("A", 20), title=(Span("Word " * 300),)))
+
+    assert first.count("Word") > 200
+    assert 20 < last.count("Word") < 40
+    assert "Word…* *（" in last
+
+
+plain = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
+hostile = st.sampled_from(
+    ["😀" * 30, "字。" * 1500, "x" * 5000, "**b** [a](b) `c` <b>", "\u202egnp", "\r\n\t", "@all #CV a.py "]
+)
+words = plain | hostile
+span = st.builds(
+    Span,
+    words,
+    bold=st.booleans(),
+    italic=st.booleans(),
+    code=st.booleans(),
+    strike=st.booleans(),
+    href=st.none() | st.sampled_from(["https://arxiv.org/abs/1", "#x", "https://x"]),
+    document=st.none() | st.just("other"),
+)
+spans_ = st.lists(span, max_size=5).map(tuple)
+marks = st.none() | st.builds(Mark, words, st.booleans(), href=st.none() | st.just("https://arxiv.org/"))
+items_ = st.builds(Items, st.lists(st.builds(Item, spans_, marks), max_size=6).map(tuple), st.booleans())
+rows_ = st.builds(
+    RankingRow,
+    st.integers(1, 50),
+    words,
+    st.just("https://arxiv.org/abs/1"),
+    st.integers(0, 100),
+    st.just("good"),
+    spans_,
+    st.lists(words, max_size=2).map(tuple),
+    st.none() | st.just("other"),
+)
+blocks_ = st.one_of(
+    st.builds(Heading, spans_, st.sampled_from([2, 3])),
+    st.builds(Paragraph, spans_),
+    items_,
+    st.builds(Section, st.just("key"), words, st.lists(st.builds(Paragraph, spans_) | items_, max_size=3).map(tuple)),
+    st.builds(Ranking, st.lists(rows_, max_size=8).map(tuple)),
+    st.builds(Fields, st.lists(st.tuples(words, spans_), max_size=3).map(tuple)),
+    st.builds(Note, spans_, st.sampled_from(["info", "warning"])),
+    st.builds(Divider),
+)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(spans_, st.lists(blocks_, max_size=6).map(tuple))
+def test_telegram_takes_whatever_a_document_holds(title: Spans, blocks: Sequence[Block]):
+    document = a_document(*blocks, title=title)
+
+    for message in render([document, a_document(key="other")], linkable=True):
+        posted = shown(message)
+        entities = json.loads(message.payload)["entities"]
+        assert 0 < units(posted.text) <= 4000
+        assert posted.text == posted.text.strip()
+        assert len(entities) <= 100
+        for entity in entities:
+            under = part(posted.text, entity)
+            assert under == under.strip() != ""
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(blocks_, max_size=6).map(tuple))
+def test_no_letter_of_a_document_is_lost(blocks: Sequence[Block]):
+    everything = "".join(message.text for message in messages(a_document(*blocks)))
+
+    for block in blocks:
+        if isinstance(block, Paragraph | Note):
+            letters = re.sub(r"\W", "", "".join(span.text for span in block.spans))
+            assert letters in re.sub(r"\W", "", _without_heads(everything))
+
+
+def _without_heads(text: str) -> str:
+    return re.sub(r"🚀 Papers （\d+/\d+）", "", text)
+
+
+# Links from the digest to the deep dives
+
+
+def a_report() -> list[Document]:
+    contents = Items((Item((Span("Rain", document="2602.1"), Span(" · 92"))), Item((Span("Snow", document="2602.2"),))))
+    return [
+        a_document(contents, buttons=(Button("网页", "https://papers.example.org/"),)),
+        a_document(paragraph("Deep."), key="2602.1"),
+        a_document(paragraph("Deeper."), key="2602.2"),
+    ]
+
+
+async def deliver(team: TelegramChannel, documents: Sequence[Document]) -> dict[str, str]:
+    sent: dict[str, str] = {}
+    for number, message in enumerate(team.render(documents)):
+        ids = await team.send(f"key~{number}", message, Thread(sent.get("digest"), sent))
+        if ids:
+            sent.setdefault(message.document, ids[0])
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("chat", "target", "topic", "url"),
+    [
+        (Chat(), str(GROUP), None, "https://t.me/c/1234567890/102"),
+        (Chat(username="vision_lab"), "@vision_lab", None, "https://t.me/vision_lab/102"),
+        (Chat(topics={7}), str(GROUP), 7, "https://t.me/c/1234567890/7/102"),
+        (Chat(topics={7}, username="vision_lab"), "@vision_lab", 7, "https://t.me/vision_lab/7/102"),
+        (Chat(topics=set()), str(GROUP), 1, "https://t.me/c/1234567890/102"),
+    ],
+)
+async def test_the_contents_lead_to_the_deep_dives_once_they_are_sent(
+    channel: Join, chat: Chat, target: str, topic: int | None, url: str
+):
+    async with TelegramStandIn(chats=[chat]) as telegram:
+        team = channel(telegram, target, topic=topic)
+
+        await deliver(team, a_report())
+
+        digest, *dives = telegram.messages()
+        assert digest.links["Rain"] == url
+        assert digest.links["Snow"].endswith("/103")
+        assert digest.keyboard
+        assert not digest.preview
+        assert (digest.edits, len(dives)) == (1, 2)
+        assert {message.thread for message in telegram.messages()} == {topic if topic != 1 else None}
+
+
+@pytest.mark.parametrize(("target", "kind"), [("4711", "private"), ("-4711", "group")])
+async def test_where_messages_have_no_address_the_contents_stay_plain(channel: Join, target: str, kind: str):
+    async with TelegramStandIn(chats=[Chat(int(target), kind)]) as telegram:
+        await deliver(channel(telegram, target), a_report())
+
+        assert [message.links for message in telegram.messages(int(target))] == [{}, {}, {}]
+
+
+async def test_only_the_first_message_makes_a_sound(channel: Join, telegram: TelegramStandIn):
+    await deliver(channel(telegram), a_report())
+
+    assert [message.silent for message in telegram.messages()] == [False, True, True]
+
+
+async def test_linking_again_changes_nothing_and_succeeds(channel: Join, telegram: TelegramStandIn):
+    team = channel(telegram)
+    sent = await deliver(team, a_report())
+    *_, link = team.render(a_report())
+
+    assert await team.send("key~3", link, Thread(sent["digest"], sent)) == (sent["digest"],)
+    assert telegram.messages()[0].edits == 1
+
+
+async def test_a_deep_dive_that_was_not_sent_stays_plain_in_the_contents(channel: Join, telegram: TelegramStandIn):
+    team = channel(telegram)
+    posts = [message for message in team.render(a_report()) if message.kind is PartKind.POST]
+    (digest,) = await team.send("key~0", posts[0], NOBODY)
+    (dive,) = await team.send("key~2", posts[2], NOBODY)
+
+    await team.send("key~3", team.render(a_report())[-1], Thread(digest, {"digest": digest, "2602.2": dive}))
+
+    assert set(telegram.messages()[0].links) == {"Snow"}
+
+
+@pytest.mark.parametrize("sent", [{}, {"digest": "101"}, {"2602.1": "102"}])
+async def test_with_nothing_to_link_nothing_is_asked_of_telegram(
+    channel: Join, telegram: TelegramStandIn, sent: dict[str, str]
+):
+    team = channel(telegram)
+    *_, link = team.render(a_report())
+
+    assert await team.send("key~3", link, Thread(None, sent)) == ()
+    assert telegram.sends == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [(dropped(handled=True), Outcome.NOT_SENT), (refused("message to edit not found"), Outcome.REFUSED)],
+)
+async def test_an_edit_may_be_repeated_when_its_fate_is_unknown(
+    channel: Join, telegram: TelegramStandIn, fault: Fault, outcome: Outcome
+):
+    team = channel(telegram)
+    *posts, link = team.render(a_report())
+    sent: dict[str, str] = {}
+    for message in posts:
+        sent[message.document] = (await team.send("key", message, NOBODY))[0]
+    telegram.faults.append(fault)
+
+    with pytest.raises(SendError) as caught:
+        await team.send("key~3", link, Thread(None, sent))
+    assert caught.value.outcome is outcome
+
+    assert await team.send("key~3", link, Thread(None, sent)) == (sent["digest"],)
+
+
+async def test_every_message_of_a_long_digest_gets_its_links(channel: Join, telegram: TelegramStandIn):
+    items = tuple(Item((Span(f"Paper {n} " + "x" * 180, document=f"2602.{n}"),)) for n in range(30))
+    documents = [a_document(Items(items)), *(a_document(key=f"2602.{n}") for n in range(30))]
+    clock = FakeClock()
+    team = channel(telegram, clock=clock)
+    sent: dict[str, str] = {}
+
+    for message in team.render(documents):
+        await clock.sleep(60)
+        ids = await team.send("key", message, Thread(None, sent))
+        sent.setdefault(message.document, ids[0])
+
+    first, second = telegram.messages()[:2]
+    assert len(first.links) + len(second.links) == 30
+    assert (first.edits, second.edits) == (1, 1)
+
+
+# What it knows of a send
+
+
+async def post(team: TelegramChannel, *blocks: Block) -> tuple[str, ...]:
+    (message,) = team.render([a_document(*blocks)])
+    return await team.send("key~0", message, NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (too_many(7), Outcome.NOT_SENT),
+        (Fault(429, "Too Many Requests: slow down"), Outcome.NOT_SENT),
+        (dropped(handled=False), Outcome.UNKNOWN),
+        (dropped(handled=True), Outcome.UNKNOWN),
+        (broken(500), Outcome.UNKNOWN),
+        (broken(502), Outcome.UNKNOWN),
+        (Fault(200), Outcome.UNKNOWN),
+        (refused("message is too long"), Outcome.REFUSED),
+        (refused("chat not found"), Outcome.GONE),
+        (refused("not enough rights to send text messages to the chat"), Outcome.GONE),
+        (refused("need administrator rights in the channel chat"), Outcome.GONE),
+        (refused("CHAT_WRITE_FORBIDDEN"), Outcome.GONE),
+        (kicked(), Outcome.GONE),
+        (Fault(401, "Unauthorized"), Outcome.GONE),
+        (migrated(-1009876543210), Outcome.MOVED),
+    ],
+    ids=lambda value: getattr(value, "description", value) or "connection",
+)
+async def test_what_is_known_of_a_failed_send(channel: Join, telegram: TelegramStandIn, fault: Fault, outcome: Outcome):
+    telegram.faults.append(fault)
+
+    with pytest.raises(SendError) as caught:
+        await post(channel(telegram))
+
+    assert caught.value.outcome is outcome
+    assert caught.value.moved_to == ("-1009876543210" if outcome is Outcome.MOVED else None)
+    assert telegram.sends == 1
+
+
+async def test_a_telegram_that_refuses_connections_was_sent_nothing(channel: Join):
+    async with TelegramStandIn() as telegram:
+        team = channel(telegram)
+
+    with pytest.raises(SendError) as caught:
+        await post(team)
+
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_a_name_that_does_not_resolve_was_sent_nothing(bot_at: Callable[..., Bot]):
+    bot = bot_at("http://telegram.invalid")
+
+    with pytest.raises(SendError) as caught:
+        await post(TelegramChannel(Address(PlatformName.TELEGRAM, "4711"), bot, FakeClock()))
+
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_an_answer_that_does_not_come_in_time_is_unknown(
+    channel: Join, telegram: TelegramStandIn, monkeypatch: pytest.MonkeyPatch
+):
+    # The real bound is 17 seconds, and only the wait is shortened: the request and its end are real.
+    monkeypatch.setattr("bot.channels.telegram.channel.SEND_SECONDS", 3.1)
+    telegram.faults.append(hang())
+
+    with pytest.raises(SendError) as caught:
+        await post(channel(telegram))
+
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+def test_the_steps_of_a_send_are_bounded_below_the_lease():
+    bot = telegram_bot(TOKEN)
+
+    assert bot.request.read_timeout is not None
+    assert bot.request.read_timeout < SEND_SECONDS
+
+
+async def test_a_slow_answer_is_waited_for(channel: Join, telegram: TelegramStandIn):
+    telegram.faults.append(slow(0.2))
+
+    assert await post(channel(telegram)) == ("101",)
+
+
+async def test_reading_in_vain_is_unknown_and_connecting_in_vain_is_not():
+    assert send_error(TimedOut()).outcome is Outcome.UNKNOWN
+    assert send_error(NetworkError("httpx.ReadError: ")).outcome is Outcome.UNKNOWN
+    assert send_error(TelegramError("Invalid server response")).outcome is Outcome.UNKNOWN
+    assert send_error(BadRequest("message text is empty")).outcome is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("setting", ["1", "0"])
+async def test_a_wait_is_read_in_both_forms_of_the_library(monkeypatch: pytest.MonkeyPatch, setting: str):
+    # An environment variable of the library decides how it tells durations.
+    monkeypatch.setenv("PTB_TIMEDELTA", setting)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("telegram._utils.datetime.warn", lambda *_, **__: None)  # it warns of the older form
+        assert send_error(RetryAfter(7)).retry_after == 7.0
+
+
+async def test_a_closed_topic_gets_its_message_into_general_with_a_warning(
+    channel: Join, caplog: pytest.LogCaptureFixture
+):
+    async with TelegramStandIn(chats=[Chat(topics={7}, closed_topics={7})]) as telegram:
+        assert await post(channel(telegram, topic=7)) == ("101",)
+
+        assert telegram.messages()[0].thread is None
+        assert telegram.sends == 2
+    assert "topic is gone" in caplog.text
+
+
+async def test_a_deleted_topic_gets_its_message_into_general(channel: Join):
+    async with TelegramStandIn(chats=[Chat(topics=set())]) as telegram:
+        await post(channel(telegram, topic=8))
+
+        assert telegram.messages()[0].thread is None
+
+
+async def test_refused_entities_cost_the_looks_and_not_the_text(
+    channel: Join, telegram: TelegramStandIn, caplog: pytest.LogCaptureFixture
+):
+    telegram.faults.append(refused("can't parse entities: unsupported entity"))
+
+    await post(channel(telegram), paragraph(Span("bold", bold=True)))
+
+    (message,) = telegram.messages()
+    assert (message.text, message.entities) == ("🚀 Papers\n\nbold", [])
+    assert "plain text" in caplog.text
+
+
+async def test_plain_text_that_is_refused_too_is_refused(channel: Join, telegram: TelegramStandIn):
+    telegram.faults.extend([refused("ENTITY_BOUNDS_INVALID"), refused("ENTITY_BOUNDS_INVALID")])
+
+    with pytest.raises(SendError) as caught:
+        await post(channel(telegram))
+
+    assert (caught.value.outcome, telegram.sends) == (Outcome.REFUSED, 2)
+
+
+async def test_what_a_bot_has_posted_cannot_be_found(channel: Join, telegram: TelegramStandIn):
+    with pytest.raises(SendError) as caught:
+        await channel(telegram).find("key", NOBODY, NOW)
+
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+async def test_rich_messages_fall_back_to_classic_ones_and_say_so(
+    channel: Join, telegram: TelegramStandIn, caplog: pytest.LogCaptureFixture
+):
+    await post(channel(telegram, style="rich"))
+
+    assert telegram.messages()
+    assert "rich messages are not supported yet" in caplog.text
+
+
+def test_a_missing_token_is_a_matter_of_settings():
+    with pytest.raises(SettingsError, match=r"telegram\.token"):
+        telegram_bot("")
+
+
+# Its pace
+
+
+async def test_a_report_of_five_messages_goes_out_at_once_and_then_one_a_second(
+    channel: Join, telegram: TelegramStandIn
+):
+    clock = FakeClock()
+    team = channel(telegram, clock=clock)
+
+    for _ in range(7):
+        await post(team)
+
+    assert clock.slept == pytest.approx([1.0, 1.0], abs=0.01)
+
+
+async def test_a_group_gets_no_more_than_twenty_messages_a_minute(channel: Join, telegram: TelegramStandIn):
+    clock = FakeClock()
+    team = channel(telegram, clock=clock)
+    times: list[float] = []
+
+    for _ in range(80):  # a caller that waits as it is told
+        try:
+            await post(team)
+            times.append(clock.monotonic())
+        except SendError as error:
+            await clock.sleep(error.retry_after or 0)
+
+    assert len(times) > 40
+    assert all(later - earlier >= 60 for earlier, later in zip(times, times[20:], strict=False))
+
+
+async def test_a_private_chat_has_no_limit_by_the_minute(channel: Join):
+    async with TelegramStandIn(chats=[Chat(4711, "private")]) as telegram:
+        clock = FakeClock()
+        team = channel(telegram, "4711", clock=clock)
+        for _ in range(30):
+            await post(team)
+
+    assert sum(clock.slept) == pytest.approx(25, abs=0.1)
+
+
+async def test_a_429_pauses_its_chat_and_no_other(channel: Join):
+    async with TelegramStandIn(chats=[Chat(), Chat(4711, "private")]) as telegram:
+        clock = FakeClock()
+        pace = shared_pace(clock)
+        team = channel(telegram, clock=clock, pace=pace)
+        other = channel(telegram, "4711", clock=clock, pace=pace)
+        telegram.faults.append(too_many(30))
+
+        for _ in range(2):
+            with pytest.raises(SendError) as caught:
+                await post(team)
+            assert caught.value.outcome is Outcome.NOT_SENT
+            assert caught.value.retry_after == pytest.approx(30, abs=0.01)
+        await post(other)
+
+        assert telegram.sends == 2
+        await clock.sleep(30)
+        await post(team)
+        assert len(telegram.messages()) == 1
+
+
+# Its check
+
+
+@pytest.mark.parametrize(
+    ("chat", "level", "words"),
+    [
+        (Chat(), "ok", "@paperboy_bot may post to “Vision Lab”"),
+        (Chat(status="member"), "ok", "may post"),
+        (Chat(type="channel"), "ok", "may post"),
+        (Chat(4711, "private", status="member"), "ok", "may post"),
+        (Chat(GROUP - 1), "error", "no such chat, or @paperboy_bot was never in it; check target"),
+        (Chat(status="kicked"), "error", "was removed from this chat; add it again"),
+        (Chat(status="left"), "error", "is not in this chat; add it"),
+        (Chat(type="channel", status="member"), "error", "make it an administrator of the channel"),
+        (Chat(type="channel", may_post=False), "error", "with the right “Post Messages”"),
+        (Chat(status="restricted", may_post=False), "error", "is restricted; lift the restriction"),
+        (Chat(status="member", members_may_send=False), "error", "members of this group may not write"),
+    ],
+)
+async def test_the_check_names_what_is_wrong_with_a_chat_and_its_cure(
+    channel: Join, chat: Chat, level: str, words: str
+):
+    async with TelegramStandIn(chats=[chat]) as telegram:
+        team = channel(telegram, "4711" if chat.id == 4711 else str(GROUP))
+
+        (finding,) = await team.check()
+
+    assert (finding.level, finding.subject) == (level, str(team.address))
+    assert words in finding.text
+
+
+@pytest.mark.parametrize(("topics", "level"), [({7}, "ok"), (None, "warning")])
+async def test_the_check_warns_of_a_topic_in_a_chat_without_topics(channel: Join, topics: set[int] | None, level: str):
+    async with TelegramStandIn(chats=[Chat(topics=topics)]) as telegram:
+        (finding,) = await channel(telegram, topic=7).check()
+
+    assert finding.level == level
+
+
+async def test_the_check_says_where_a_group_has_moved(channel: Join):
+    async with TelegramStandIn(chats=[Chat(-4711, "group", moved_to=-1009876543210)]) as telegram:
+        (finding,) = await channel(telegram, "-4711").check()
+
+    assert 'set target = "-1009876543210"' in finding.text
+
+
+@pytest.mark.parametrize("token", ["123456789:AAGanotheranotheranotheranotheranothe", "nonsense"])
+async def test_the_check_knows_a_wrong_token(bot_at: Callable[..., Bot], telegram: TelegramStandIn, token: str):
+    bot = bot_at(telegram.url, token)
+
+    (finding,) = await TelegramChannel(Address(PlatformName.TELEGRAM, str(GROUP)), bot, FakeClock()).check()
+
+    assert (finding.level, finding.subject) == ("error", "telegram.token")
+    assert token not in finding.text
+
+
+async def test_the_check_says_that_telegram_cannot_be_reached(channel: Join):
+    async with TelegramStandIn() as telegram:
+        team = channel(telegram)
+
+    (finding,) = await team.check()
+
+    assert (finding.level, finding.subject) == ("error", "telegram.api_url")
+
+
+async def test_the_check_says_so_when_telegram_breaks_halfway(channel: Join, telegram: TelegramStandIn):
+    telegram.chat_faults.append(broken(500))
+
+    (finding,) = await channel(telegram).check()
+
+    assert (finding.level, finding.subject) == ("error", "telegram.api_url")
+
+
+# The stand-in itself
+
+
+async def test_a_send_works_without_any_start_and_after_an_outage(
+    channel: Join, telegram: TelegramStandIn, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG)
+    port, team = telegram.port, channel(telegram)
+    await post(team)
+    await telegram.__aexit__(None, None, None)
+    with pytest.raises(SendError):
+        await post(team)
+
+    async with TelegramStandIn(port=port) as again:
+        await post(team)
+        assert again.sends == 1
+
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("entities", "words"),
+    [
+        ([{"type": "text_link", "offset": 0, "length": 2, "url": "#item"}], "URL host is empty"),
+        ([{"type": "bold", "offset": 0, "length": 99}], "after the end of the text"),
+        ([{"type": "bold", "offset": 1, "length": 1}], "in a middle of a UTF-16 symbol"),
+        ([{"type": "marquee", "offset": 0, "length": 1}], "unsupported type"),
+    ],
+)
+def test_the_stand_in_refuses_what_telegram_refuses(entities: list[dict[str, Any]], words: str):
+    with pytest.raises(RefusalError, match=words):
+        td_entities("😀ok", entities)
+
+
+async def test_the_stand_in_fails_a_test_that_sends_too_many_entities(bot_at: Callable[..., Bot]):
+    telegram = await TelegramStandIn().__aenter__()
+    bold = {"type": "bold", "offset": 0, "length": 1}
+    with pytest.raises(TelegramError):
+        await bot_at(telegram.url).send_message(GROUP, "x", api_kwargs={"entities": [bold] * 101})
+
+    with pytest.raises(AssertionError, match="101 entities"):
+        await telegram.__aexit__(None, None, None)
+
+
+async def test_the_stand_in_knows_telegrams_flood_limit(channel: Join):
+    async with TelegramStandIn(flood_limit=3) as telegram:
+        team = channel(telegram)
+        for _ in range(3):
+            await post(team)
+        with pytest.raises(SendError) as caught:
+            await post(team)
+
+    assert caught.value.retry_after == 3
+
+
+async def test_the_stand_in_lets_one_poller_live(telegram: TelegramStandIn):
+    async with telegram_bot(TOKEN, telegram.url) as bot, telegram_bot(TOKEN, telegram.url) as other:
+        first = asyncio.create_task(bot.get_updates(timeout=5))
+        await wait_until(lambda: telegram.polls == 1)
+        second = asyncio.create_task(other.get_updates(timeout=5))
+        with pytest.raises(TelegramError, match="terminated by other getUpdates"):
+            await first
+
+        telegram.update(message={"message_id": 1, "date": 0, "chat": {"id": 4711, "type": "private"}, "text": "/top"})
+
+        (update,) = await second
+        assert update.message is not None
+        assert update.message.text == "/top"
