@@ -49,9 +49,9 @@ def facts(made: Document) -> dict[str, str]:
     return {label: text_of(value) for label, value in fields.pairs}
 
 
-def with_entries(entries: list[Ranked], **changes: object) -> Report:
+def with_entries(entries: list[Ranked]) -> Report:
     ranking = replace(a_ranking(), entries=tuple(entries))
-    return a_report(ranking=ranking, deep_dives=(), **changes)
+    return a_report(ranking=ranking, deep_dives=())
 
 
 def test_a_digest_says_what_was_scanned_chosen_and_ranked():

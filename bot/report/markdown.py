@@ -107,7 +107,8 @@ class _Writer:
 
 
 def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", text)
+    """`text` without Markdown, and without addresses that GitHub would make links of by itself."""
+    return _SPECIAL.sub(r"\\\1", text).replace("://", ":\\//").replace("www.", "www\\.")
 
 
 def _guarded(line: str) -> str:

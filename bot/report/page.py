@@ -49,15 +49,16 @@ class PageInfo:
 
 
 def html(documents: Sequence[Document], page: PageInfo) -> str:
-    """One page of `documents`: a report's (the digest first), or a single deep dive. Each has its key as its anchor."""
-    first, *others = documents
+    """One page of `documents`: a report's (the digest first), or deep dives alone. Each has its key as its anchor."""
+    first = documents[0]
+    digest = None if _is_deep_dive(first) else first
     keys = frozenset(each.key for each in documents)
     return _render(
         "report.html",
         page.texts,
         page=page,
-        first=first,
-        others=others,
+        digest=digest,
+        dives=documents if digest is None else documents[1:],
         rows=_rows_by_document(first),
         title=text_of(first.title),
         description=first.summary,
@@ -163,6 +164,10 @@ def _html_language(language: str) -> str:
 
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_deep_dive(source: Document) -> bool:
+    return any(isinstance(block, document.Section) for block in source.blocks)
 
 
 def _rows_by_document(digest: Document) -> Mapping[str, RankingRow]:

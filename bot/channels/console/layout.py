@@ -1,6 +1,7 @@
 """A document as the text that a terminal shows, laid out with rich: coloured on a terminal, plain anywhere else."""
 
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -21,18 +22,19 @@ NOTES = {"info": ("·", "dim"), "warning": ("!", "yellow")}
 
 def laid_out(source: Document, stream: TextIO) -> str:
     """`source` as the text to write on `stream`, as wide as its window (80 columns where there is none)."""
-    console = Console(file=stream, force_terminal=stream.isatty(), highlight=False, markup=False, emoji=False)
+    terminal = not stream.closed and stream.isatty()
+    written = StringIO()
+    console = Console(file=written, force_terminal=terminal, highlight=False, markup=False, emoji=False)
     console.width = min(console.width, WIDEST)
     body = [*_blocks(source), *_links(source)]
     title = _text(source.title, "bold")
-    with console.capture() as captured:
-        console.print()
-        if any(isinstance(block, document.Section) for block in source.blocks):
-            console.print(Panel(_stacked([Prose(title), *body]), padding=(1, 2), border_style="dim"))
-        else:
-            console.print(Rule(title, style="dim"))
-            console.print(Padding(_stacked(body), (1, 1, 0, 1)))
-    return "".join(f"{line.rstrip(' ')}\n" for line in captured.get().split("\n")[:-1])
+    console.print()
+    if any(isinstance(block, document.Section) for block in source.blocks):
+        console.print(Panel(_stacked([Prose(title), *body]), padding=(1, 2), border_style="dim"))
+    else:
+        console.print(Rule(title, style="dim"))
+        console.print(Padding(_stacked(body), (1, 1, 0, 1)))
+    return "".join(f"{line.rstrip(' ')}\n" for line in written.getvalue().split("\n")[:-1])
 
 
 def _stacked(parts: Sequence[RenderableType]) -> Group:
