@@ -13,9 +13,9 @@ from itertools import groupby
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-from bot.daily import previous_weekday
-from bot.delivery import Tell, Trouble, current_address, day_settled, delivery_key, give_up
+from bot.delivery import Tell, Trouble, current_address, day_settled, delivery_key, give_up, tell_operator
 from bot.interfaces import Clock, Engine, Store
+from bot.lists import SATURDAY, previous_weekday
 from bot.models import ChannelPlan, ReportKey
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,6 @@ LATE_AFTER = timedelta(minutes=10)  # a report that starts later than this after
 FIRST_PAUSE_SECONDS = 60.0  # before a job that did not help is tried again; doubled each time
 LONGEST_PAUSE_SECONDS = 600.0
 LOOK_AHEAD = timedelta(days=8)  # every weekday comes within a week; one day more for zones
-SATURDAY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +198,7 @@ class Schedule:
             if not await day_settled(self.store, entry.plan, entry.day):
                 values = {"channel": entry.plan.name, "day": entry.day.isoformat()}
                 logger.warning("report missed", extra=values)
-                await self.tell(Trouble("delivery.trouble_missed", values))
+                await tell_operator(self.tell, Trouble("delivery.trouble_missed", values))
 
     async def _is_closed(self, plan: ChannelPlan) -> bool:
         return await self.store.closed(await current_address(plan.address, self.store)) is not None

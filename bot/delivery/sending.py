@@ -208,7 +208,7 @@ class _Attempt:
             return
         logger.info("part %s", verdict.state, extra={"channel": self.part.channel, "part": self.part.key})
         if verdict.trouble is not None:
-            await tell_operator(self.courier.tell, verdict.trouble, self.part, verdict.error)
+            await tell_operator(self.courier.tell, trouble_with(self.part, verdict.trouble, verdict.error))
 
     async def _write(self, verdict: Verdict) -> bool:
         """A lost record would make a sent part unknown: a store that has trouble is asked again within the lease."""
@@ -267,13 +267,18 @@ async def _uninterrupted(work: Coroutine[Any, Any, T], seconds: float) -> T:
                 await asyncio.gather(task, return_exceptions=True)
 
 
-async def tell_operator(tell: Tell, key: str, part: Part, reason: str) -> None:
-    """Tells what became of `part`; telling never stops a delivery."""
+async def tell_operator(tell: Tell, trouble: Trouble) -> None:
+    """Tells; that it fails stops nothing."""
     try:
-        await tell(Trouble(key, {"channel": part.channel, "part": part.key, "reason": reason}))
+        await tell(trouble)
     except Exception:
         # The operator's channel is often the one in trouble; the ledger knows in any case.
-        logger.exception("operator not told", extra={"trouble": key, "part": part.key})
+        logger.exception("operator not told", extra={"trouble": trouble.key, **trouble.values})
+
+
+def trouble_with(part: Part, key: str, reason: str = "") -> Trouble:
+    """What the wordings `delivery.trouble_*` ask for, where they are about a part."""
+    return Trouble(key, {"channel": part.channel, "part": part.key, "reason": reason})
 
 
 async def current_address(address: Address, store: Ledger) -> Address:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import uuid4
 
-from bot.delivery.sending import LEASE_SECONDS, Tell, current_address, tell_operator
+from bot.delivery.sending import LEASE_SECONDS, Tell, current_address, tell_operator, trouble_with
 from bot.delivery.standing import planned
 from bot.errors import InputError
 from bot.interfaces import Channel, Ledger
@@ -49,7 +49,7 @@ async def give_up(key: str, store: Ledger, now: datetime, tell: Tell) -> None:
     """
     ended = [part for part in await store.delivery(key) if await _give_up(part, store, now)]
     if ended:
-        await tell_operator(tell, "delivery.trouble_expired", ended[0], "")
+        await tell_operator(tell, trouble_with(ended[0], "delivery.trouble_expired"))
 
 
 async def _give_up(part: Part, store: Ledger, now: datetime) -> bool:
