@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 from bot import delivery, texts
 from bot.errors import BotError, SourceError
+from bot.lists import end_of
 from bot.models import ChannelPlan, Delivery, DeliveryState, Profile, Ranking, Report, ReportKey, Seconds, Usage
 from bot.report import compose
 from bot.report.document import Document, Links
-from bot.reporter import SATURDAY, Edition, Progress, Reporter, Stopwatch, end_of, no_progress, previous_weekday
-
-__all__ = ["SATURDAY", "Daily", "Job", "Summary", "previous_weekday"]
+from bot.reporter import Edition, Progress, Reporter, Stopwatch, no_progress
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class Daily:
         """The reports of the job, posted nowhere; a published one as it was published."""
         made = Summary()
         bases: dict[str, Ranking] = {}
-        day = job.day if job.exact else (await self.reporter.newest_list(job.day)).day
+        day = job.day if job.exact else (await self.reporter.lists.newest(job.day)).day
         for profile, language in dict.fromkeys((plan.profile, plan.language) for plan in job.plans):
             base = bases.get(profile.name)
             made += await self._report(replace(job, day=day), profile, language, base, progress)
@@ -118,7 +117,7 @@ class Daily:
         profile = job.plans[0].profile
         if job.exact or await self.reporter.store.planned_report(job.day, profile.name, language):
             return {job.day: job.plans}
-        found = await self.reporter.newest_list(job.day)
+        found = await self.reporter.lists.newest(job.day)
         if found.day == job.day and found.papers:
             return {job.day: job.plans}
         if self.reporter.clock.now() < end_of(job.day):

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 
-from bot.errors import BotError, ModelError, SourceError
-from bot.interfaces import Analyst, Brief, Clock, FullTexts, Metadata, Source, Store
+from bot.errors import BotError, ModelError
+from bot.interfaces import Analyst, Brief, Clock, FullTexts, Metadata, Store
+from bot.lists import DayLists
 from bot.models import (
     AnalystKind,
     DayList,
@@ -26,20 +28,10 @@ from bot.ranking import Rules, candidates, mark_chosen, mark_reported, order, ta
 
 logger = logging.getLogger(__name__)
 
-SATURDAY = 5
-LOOK_BACK = 5  # weekdays without a list that are walked over: longer than any holiday of the list so far
 TRIES_PER_DEEP_DIVE = 3  # candidates that may fail for each wanted deep dive before the extractive analyst steps in
 
 Progress = Callable[[str, int, int], None]
 """Called with a step ("list", "score", "deep_dive"), how much of it is done, and how much there is."""
-
-
-def previous_weekday(day: date) -> date:
-    """The last Monday-Friday before `day`: there are lists on weekdays only."""
-    day -= timedelta(days=1)
-    while day.weekday() >= SATURDAY:
-        day -= timedelta(days=1)
-    return day
 
 
 def no_progress(step: str, done: int, total: int) -> None:
@@ -80,9 +72,12 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Makes rankings and reports. `analyst` is None when no model is configured."""
+    """Makes rankings and reports. `analyst` is None when no model is configured.
 
-    source: Source
+    `warm_up` gets the model ready while the list is asked for; it is called only when there is work for the model.
+    """
+
+    lists: DayLists
     metadata: Metadata | None
     full_texts: FullTexts
     analyst: Analyst | None
@@ -90,37 +85,14 @@ class Reporter:
     store: Store
     clock: Clock
     rules: Rules
+    warm_up: Callable[[], Awaitable[None]] | None = None
     _days: defaultdict[tuple[date, str], asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-
-    async def list_day(self, day: date) -> DayList:
-        """The list of `day`: from the store once it was captured complete, else from the source. Raises SourceError."""
-        kept = await self.store.list_of(day)
-        if kept and kept.papers and kept.captured_at >= end_of(day):
-            return kept
-        try:
-            fresh = await self.source.list_day(day)
-        except SourceError:
-            if kept and kept.papers:
-                logger.warning("list taken from the store", extra={"day": str(day)})
-                return kept
-            raise
-        if fresh.papers:
-            await self.store.keep_list(fresh)
-        return fresh
-
-    async def newest_list(self, day: date) -> DayList:
-        """The list of `day`, or of the last weekday before it that has one; the empty one when there is none."""
-        wanted = found = await self.list_day(day)
-        for _ in range(LOOK_BACK):
-            if found.papers:
-                return found
-            found = await self.list_day(previous_weekday(found.day))
-        return found if found.papers else wanted
 
     async def rank(self, edition: Edition, progress: Progress = no_progress) -> Ranking:
         """Scores the day's list, chooses nothing, and keeps the ranking. Raises SourceError."""
-        day_list = await self.list_day(edition.day)
-        ranking = await self._score(edition, day_list, Meter(), progress)
+        async with self._warm():
+            day_list = await self.lists.of(edition.day)
+            ranking = await self._score(edition, day_list, Meter(), progress)
         if ranking.entries:
             await self.store.keep_ranking(ranking)
         return ranking
@@ -131,16 +103,27 @@ class Reporter:
         One at a time for a (day, profile): what the first language chose holds for the others.
         """
         async with self._days[edition.day, edition.profile.name]:
-            report = await self._report(edition, progress)
+            async with self._warm():
+                report = await self._report(edition, progress)
             if report.ranking.entries:
                 await self.store.keep_ranking(report.ranking)
             await self.store.keep_report(report)
             return report
 
+    @asynccontextmanager
+    async def _warm(self) -> AsyncIterator[None]:
+        """The model gets ready beside the work, and its trouble shows when it is asked."""
+        work = asyncio.ensure_future(self.warm_up()) if self.analyst and self.warm_up else None
+        try:
+            yield
+        finally:
+            if work:
+                await asyncio.gather(work, return_exceptions=True)
+
     async def _report(self, edition: Edition, progress: Progress) -> Report:
         watch, meter = Stopwatch(self.clock), Meter()
         progress("list", 0, 1)
-        day_list = await self.list_day(edition.day)
+        day_list = await self.lists.of(edition.day)
         listing = watch.lap()
         extras = asyncio.create_task(self._extras(day_list.papers[: self.rules.papers]))
         try:
@@ -291,11 +274,6 @@ class Reporter:
 
     async def _read(self, analyst: Analyst, paper: Paper, brief: Brief) -> DeepDive:
         return await analyst.deep_dive(paper, await self.full_texts.fetch(paper), brief)
-
-
-def end_of(day: date) -> datetime:
-    """When the UTC day is over, and its list complete."""
-    return datetime.combine(day + timedelta(days=1), time(), UTC)
 
 
 def _with_extras(entries: Sequence[Ranked], known: dict[str, Paper]) -> tuple[Ranked, ...]:

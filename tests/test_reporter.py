@@ -5,6 +5,7 @@ import pytest
 
 from bot.errors import ModelError, SourceError
 from bot.interfaces import Brief
+from bot.lists import DayLists
 from bot.models import AnalystKind, ArxivId, DayList, DeepDive, FullText, Paper, Part, Report, Score, Usage
 from bot.ranking import Rules
 from bot.reporter import Edition, Reporter
@@ -81,7 +82,6 @@ async def store(tmp_path):
 
 def a_reporter(store, analyst=None, days=None, **changes) -> Reporter:
     values = {
-        "source": ListedDays({DAY: a_day_list(5)} if days is None else days),
         "metadata": None,
         "full_texts": AbstractTexts(),
         "analyst": analyst,
@@ -90,7 +90,9 @@ def a_reporter(store, analyst=None, days=None, **changes) -> Reporter:
         "clock": FakeClock(),
         "rules": Rules(papers=5),
     }
-    return Reporter(**(values | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
+    source = changes.pop("source", None) or ListedDays({DAY: a_day_list(5)} if days is None else days)
+    values |= changes
+    return Reporter(lists=DayLists(source, store, values["clock"]), **values)  # type: ignore[arg-type]  # builder: callers pass fields by name
 
 
 def an_edition(**changes) -> Edition:
@@ -208,18 +210,18 @@ async def test_a_complete_list_is_asked_for_once(store):
     reporter = a_reporter(store, ScriptedAnalyst())
     await reporter.report(an_edition())
     await reporter.report(an_edition())
-    assert reporter.source.asked == [DAY]  # type: ignore[attr-defined]  # the scripted source
+    assert reporter.lists.source.asked == [DAY]  # type: ignore[attr-defined]  # the scripted source
 
 
 async def test_a_list_that_was_still_filling_is_asked_for_again_and_kept_for_bad_times(store):
     early = a_day_list(2, captured_at=FakeClock().now() - timedelta(days=1))
     days: dict[date, DayList | SourceError] = {DAY: early}
     reporter = a_reporter(store, ScriptedAnalyst(), days)
-    assert len((await reporter.list_day(DAY)).papers) == 2
+    assert len((await reporter.lists.of(DAY)).papers) == 2
     days[DAY] = SourceError("down")
-    assert len((await reporter.list_day(DAY)).papers) == 2
+    assert len((await reporter.lists.of(DAY)).papers) == 2
     days[DAY] = a_day_list(5)
-    assert len((await reporter.list_day(DAY)).papers) == 5
+    assert len((await reporter.lists.of(DAY)).papers) == 5
 
 
 async def test_a_source_that_is_down_is_an_error_when_nothing_is_kept(store):
@@ -230,8 +232,8 @@ async def test_a_source_that_is_down_is_an_error_when_nothing_is_kept(store):
 async def test_an_empty_day_walks_back_to_the_last_weekday_with_a_list(store):
     monday, friday = date(2026, 2, 23), date(2026, 2, 20)
     reporter = a_reporter(store, days={friday: a_day_list(3)})
-    assert (await reporter.newest_list(monday)).day == friday
-    assert (await a_reporter(store, days={}).newest_list(date(2026, 1, 5))).papers == ()
+    assert (await reporter.lists.newest(monday)).day == friday
+    assert (await a_reporter(store, days={}).lists.newest(date(2026, 1, 5))).papers == ()
 
 
 async def test_a_day_without_a_list_is_a_report_with_a_note(store):

@@ -17,6 +17,7 @@ from bot.clock import SystemClock
 from bot.daily import Daily
 from bot.errors import SettingsError
 from bot.interfaces import Clock, Source
+from bot.lists import DayLists
 from bot.llm import LiteLLM, ModelOptions
 from bot.models import Address, ChannelPlan, PlatformName, Profile
 from bot.ondemand import OnDemand
@@ -71,7 +72,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
         if llm:
             stack.push_async_callback(llm.aclose)
         reporter = Reporter(
-            source=parts.source or HuggingFace(session, settings.sources.huggingface_url, clock),
+            lists=DayLists(parts.source or HuggingFace(session, settings.sources.huggingface_url, clock), store, clock),
             metadata=_arxiv(settings, clock) if parts.arxiv else None,
             full_texts=AbstractTexts(),
             analyst=ModelAnalyst(llm, store) if llm else None,
@@ -79,6 +80,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
             store=store,
             clock=clock,
             rules=rules(settings),
+            warm_up=llm.warm_up if llm else None,
         )
         yield App(
             settings=settings,

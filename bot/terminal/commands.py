@@ -1,11 +1,9 @@
 """The commands: settings and arguments -> use case -> words or JSON, and an exit code."""
 
 import argparse
-import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import date
 from typing import TextIO
 
@@ -13,9 +11,10 @@ import config
 from bot import delivery, schedule, texts
 from bot.app import App, Parts, opened, posting
 from bot.app.running import run as run_until_told
-from bot.daily import SATURDAY, Job, Summary
+from bot.daily import Job, Summary
 from bot.errors import InputError
 from bot.interfaces import Brief
+from bot.lists import SATURDAY
 from bot.models import Address, ArxivId, ChannelPlan, Meter, PlatformName, Profile
 from bot.report import compose
 from bot.report.document import Document
@@ -34,7 +33,7 @@ async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     source, origin = await demonstration.source(loaded.settings, arguments.list)
     parts = Parts(source=source, store=arguments.output / demonstration.STORE, arxiv=False)
-    async with opened(loaded, parts) as app, posting(app) as daily, _warm(app):
+    async with opened(loaded, parts) as app, posting(app) as daily:
         plan = demonstration.plan(app)
         with shown(words) as progress:
             summary = await daily.preview(Job(source.day_list.day, (plan,), exact=True), progress)
@@ -62,7 +61,7 @@ async def report(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """One day's job now."""
     words = texts.load(loaded.settings.language)
     stream = sys.stderr if arguments.json else sys.stdout
-    async with opened(loaded, Parts()) as app, posting(app, stream) as daily, _warm(app):
+    async with opened(loaded, Parts()) as app, posting(app, stream) as daily:
         job = _job(app, arguments)
         with shown(words) as progress:
             if arguments.preview is None:
@@ -100,7 +99,7 @@ async def deliveries(loaded: config.Loaded, arguments: argparse.Namespace) -> in
 async def deep_dive(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """Reads one paper."""
     arxiv_id = ArxivId.parse(arguments.id)
-    async with opened(loaded, Parts()) as app, _warm(app):
+    async with opened(loaded, Parts()) as app:
         profile, language = _reader(app, arguments)
         dive = await app.ondemand.deep_dive(arxiv_id, Brief(profile, language, Meter()))
         if arguments.json:
@@ -113,12 +112,12 @@ async def deep_dive(loaded: config.Loaded, arguments: argparse.Namespace) -> int
 
 async def top(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """The ranking of a day, scored now where it is not known."""
-    async with opened(loaded, Parts()) as app, _warm(app):
+    async with opened(loaded, Parts()) as app:
         profile, language = _reader(app, arguments)
         words = texts.load(language)
         day = arguments.date or await app.store.newest_ranking_day(profile.name)
         if day is None:
-            day = (await app.reporter.newest_list(_default_day(app))).day
+            day = (await app.reporter.lists.newest(_default_day(app))).day
         else:
             _refuse_days_without_lists(day, app)
         with shown(words) as progress:
@@ -188,19 +187,6 @@ async def _open(app: App, plans: Sequence[ChannelPlan]) -> None:
     """Whoever runs a report by hand wants channels tried again that were given up."""
     for plan in plans:
         await app.store.reopen(await delivery.current_address(plan.address, app.store))
-
-
-@asynccontextmanager
-async def _warm(app: App) -> AsyncIterator[None]:
-    """The model library is imported while the list is asked for."""
-    if app.llm is None:
-        yield
-        return
-    work = asyncio.create_task(app.llm.warm_up())
-    try:
-        yield
-    finally:
-        await asyncio.gather(work, return_exceptions=True)
 
 
 async def _show(documents: Sequence[Document], stream: TextIO) -> None:

@@ -12,8 +12,8 @@ from bot.app import App
 from bot.app.wiring import CONSOLE, user_agent
 from bot.clock import SystemClock
 from bot.errors import InputError, SourceError
+from bot.lists import previous_weekday
 from bot.models import Address, ChannelPlan, DayList, PlatformName, Profile
-from bot.reporter import previous_weekday
 from bot.sources.huggingface import HuggingFace, day_of, parse_list
 from bot.sources.sample import DAY as SAMPLE_DAY
 from bot.sources.sample import Sample
