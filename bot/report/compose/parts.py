@@ -3,21 +3,19 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from bot.analysis import scoring
 from bot.models import Score
 from bot.report import document
 from bot.report.document import Span, Spans
 from bot.texts import Texts
 
 Band = Literal["excellent", "good", "fair", "low", "failed"]
-BANDS: tuple[tuple[int, Band], ...] = ((90, "excellent"), (75, "good"), (60, "fair"))  # points, as the prompts explain
 SEPARATOR = " · "
 
 
 def band(score: Score | None) -> Band:
-    """The word for a score's height, by DESIGN's limits."""
-    if score is None:
-        return "failed"
-    return next((name for least, name in BANDS if score.value >= least), "low")
+    """The word for a score's height; "failed" for a paper without one."""
+    return "failed" if score is None else scoring.band(score.value)
 
 
 def plain(text: str) -> Spans:
