@@ -1,0 +1,121 @@
+"""The analyst that asks a language model, and asks it once: analyses are kept under everything that they depend on."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from bot.analysis import deepdive, scoring
+from bot.errors import StoreError
+from bot.interfaces import LLM, Analyses, Brief
+from bot.models import AnalystKind, DeepDive, FullText, Paper, Score, Usage
+from prompts import Prompt, load
+
+PROMPTS = ("score", "deep_dive")
+HASH_DIGITS = 16
+
+logger = logging.getLogger(__name__)
+
+AnalysisT = TypeVar("AnalysisT", Score, DeepDive)
+_SCORES = TypeAdapter(Score)
+_DEEP_DIVES = TypeAdapter(DeepDive)
+
+
+@dataclass(slots=True)
+class _Running:
+    """An analysis being made and how many wait for it; the task returns it and whether it was a kept one."""
+
+    task: "asyncio.Task[tuple[Any, bool]]"
+    waiting: int = 0
+
+
+class ModelAnalyst:
+    """Judges and reads with `llm`; implements interfaces.Analyst.
+
+    An analysis is kept under the model that was asked for and names the one that answered (a fallback). Who asks for
+    the same analysis in this process at the same time shares one call, on the bill of who asked first.
+    """
+
+    kind = AnalystKind.MODEL
+
+    def __init__(self, llm: LLM, analyses: Analyses) -> None:
+        self.model = llm.model
+        self._llm = llm
+        self._analyses = analyses
+        self._running: dict[tuple[str, bool], _Running] = {}
+
+    def prompts(self, language: str) -> tuple[str, ...]:
+        return tuple(load(name, language).ref for name in PROMPTS)
+
+    async def score(self, paper: Paper, brief: Brief) -> Score:
+        prompt = load("score", brief.language)
+        key = self._key(paper, (paper.title, paper.abstract), brief, prompt)
+        return await self._once(key, _SCORES, brief, lambda: scoring.score(paper, brief, self._llm, prompt))
+
+    async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
+        prompt = load("deep_dive", brief.language)
+        texts = [part for section in full_text.sections for part in (section.id, section.title, section.text)]
+        key = self._key(paper, (paper.title, paper.abstract, full_text.basis, *texts), brief, prompt)
+        return await self._once(
+            key, _DEEP_DIVES, brief, lambda: deepdive.deep_dive(paper, full_text, brief, self._llm, prompt)
+        )
+
+    def _key(self, paper: Paper, content: tuple[str, ...], brief: Brief, prompt: Prompt) -> str:
+        digest = hashlib.sha256("\0".join(content).encode(errors="replace")).hexdigest()[:HASH_DIGITS]
+        parts = (prompt.name, paper.arxiv_id, digest, brief.profile.hash, brief.language, prompt.ref, self.model)
+        return "|".join(map(str, parts))
+
+    async def _once(
+        self,
+        key: str,
+        adapter: TypeAdapter[AnalysisT],
+        brief: Brief,
+        make: Callable[[], Awaitable[AnalysisT]],
+    ) -> AnalysisT:
+        """The kept analysis, or the one being made, or a new one; whoever gets one without a call is told so."""
+        running = self._running.get((key, brief.fresh))
+        first = running is None
+        if running is None:
+            running = _Running(asyncio.create_task(self._kept_or_made(key, adapter, make, fresh=brief.fresh)))
+            self._running[key, brief.fresh] = running
+        analysis, kept = await self._wait((key, brief.fresh), running)
+        if kept or not first:
+            brief.meter.add(Usage(cached=1))
+        return analysis  # type: ignore[no-any-return]  # what stands under a key has one type
+
+    async def _wait(self, key: tuple[str, bool], running: _Running) -> tuple[Any, bool]:
+        """Waits for the task; one asker who gives up does not take it from the others, the last one does."""
+        running.waiting += 1
+        try:
+            return await asyncio.shield(running.task)
+        finally:
+            running.waiting -= 1
+            if running.task.done() or not running.waiting:
+                running.task.cancel()
+                if self._running.get(key) is running:
+                    del self._running[key]
+
+    async def _kept_or_made(
+        self, key: str, adapter: TypeAdapter[AnalysisT], make: Callable[[], Awaitable[AnalysisT]], *, fresh: bool
+    ) -> tuple[AnalysisT, bool]:
+        if not fresh and (kept := await self._kept(key, adapter)) is not None:
+            return kept, True
+        made = await make()
+        try:
+            await self._analyses.keep_analysis(key, adapter.dump_json(made).decode())
+        except StoreError:
+            logger.warning("analysis not kept", extra={"key": key}, exc_info=True)
+        return made, False
+
+    async def _kept(self, key: str, adapter: TypeAdapter[AnalysisT]) -> AnalysisT | None:
+        """None also for what an earlier version kept in another form, or when the store is down."""
+        try:
+            content = await self._analyses.analysis(key)
+            return None if content is None else adapter.validate_json(content)
+        except (StoreError, ValidationError):
+            logger.warning("kept analysis not readable, made anew", extra={"key": key})
+            return None
