@@ -141,8 +141,8 @@ FAULTS = [
     (stated("作为图像复原专家，我认为把去雨写成流匹配很新。"), Rule.PREAMBLE, ""),
     (stated("深度分析失败: 429 quota exceeded"), Rule.ERROR, ""),
     (stated("The paper casts deraining as flow matching."), Rule.LANGUAGE, ""),
-    (stated("很好。"), Rule.SHORT, ""),
-    (stated(f"很好 {ABSTRACT}"), Rule.COPIED, ""),
+    (stated("好。"), Rule.SHORT, ""),
+    (stated(f"很好 {ABSTRACT}"), Rule.RESTATED, ""),
 ]
 
 
@@ -333,6 +333,7 @@ async def test_a_reply_without_a_price_has_none():
         ("它用随机采样", "en", False),
         ("Utilise 采样", "fr", True),
         ("$x_t$ `code` 31.4", "zh", True),
+        ("作者写道：“We restore photographs taken through rain with a flow-matching model.”", "zh", True),
     ],
 )
 def test_the_language_is_the_one_asked_for(text, language, expected):

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.analysis import numerals
-from bot.analysis.grounding import MAX_QUOTE, copied, find_quote, unsupported_numbers
+from bot.analysis.grounding import MAX_QUOTE, find_quote, restates, unsupported_numbers
 from tests.fakes import SHARED_DATA
 
 TEXT = (
@@ -263,17 +263,14 @@ def test_numbers_too_long_to_mean_anything_do_no_harm():
     assert unsupported_numbers("10^999 and 1e999", ["1"]) == ("10^999", "1e999")
 
 
-def test_a_copied_abstract_is_recognised_and_a_summary_is_not():
-    source = (
-        "We restore photographs taken through rain with a flow-matching model that needs three steps and little memory."
-    )
-    assert copied(
-        "We restore photographs taken through rain with a flow-matching model that needs three steps.", source
-    )
-    assert not copied(
-        "Rain is removed by flow matching: three sampling steps are enough, which keeps the memory needed low.", source
-    )
-    assert not copied("We restore photographs taken through rain", source)
+def test_an_abstract_over_again_is_recognised_and_one_sentence_of_it_is_none():
+    abstract = f"We restore photographs taken through rain with flow matching. {TEXT}"
+    assert restates(abstract, abstract)
+    assert restates(f"In short: {abstract[: len(abstract) * 2 // 3]}", abstract)
+    assert not restates("Training on 1,200 images took 12–14 hours.", abstract)
+    assert not restates("Rain is removed by flow matching: three steps are enough, which keeps memory low.", abstract)
+    assert not restates("", abstract)
+    assert not restates("short", "short")
 
 
 @pytest.mark.shared_data

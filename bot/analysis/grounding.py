@@ -20,9 +20,9 @@ from bot.analysis import numerals
 MIN_QUOTE = 10  # letters and digits; less is found anywhere
 MAX_QUOTE = 1000  # characters; more is not a quote but a copy, and would make the search slow
 NEAR = 0.92  # difflib's ratio from which a quote counts as the same sentence, numbers apart
-COPIED = 0.6  # share of a text's five-word runs that stand in the source: above it the text is a copy
-_COPY_RUN = 5
-_COPY_WORDS = 12  # a shorter text shares runs with its source by chance
+COPIED = 0.6  # of a text's five-word runs: with more of them from the abstract, the text is a copy ...
+RESTATED = 0.4  # ... and with more than this of the abstract's runs in it, a copy of the abstract
+_RUN = 5  # words
 _SEED = 8  # a text within 8 % of a quote shares at least one of its pieces of eight characters
 _WINDOWS = 6  # places looked at for a near match, best first
 _HITS = 40  # occurrences of one piece that are looked at
@@ -75,13 +75,11 @@ def _without_enumeration(text: str) -> str:
     return _ENUMERATION.sub(" ", text) if counts else text
 
 
-def copied(text: str, source: str) -> bool:
-    """Does `text` repeat `source` in its own words? Languages that write words apart only."""
-    words = _words(text)
-    if len(words) < _COPY_WORDS:
-        return False
-    runs = set(_runs(words))
-    return len(runs & set(_runs(_words(source)))) > COPIED * len(runs)
+def restates(text: str, abstract: str) -> bool:
+    """Is `text` the abstract over again: mostly its words, and much of it? Languages that write words apart only."""
+    said, there = set(_runs(_words(text))), set(_runs(_words(abstract)))
+    shared = len(said & there)
+    return shared > COPIED * len(said) and shared > RESTATED * len(there)
 
 
 def _words(text: str) -> list[str]:
@@ -89,7 +87,7 @@ def _words(text: str) -> list[str]:
 
 
 def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return (tuple(words[i : i + _COPY_RUN]) for i in range(len(words) - _COPY_RUN + 1))
+    return (tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1))
 
 
 @lru_cache(maxsize=64)

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from bot.analysis import grounding, untrusted
 from bot.models import FullText, Paper, Point, PointKind, Section
 
-MIN_TEXT = 8  # characters; less says nothing
+MIN_TEXT = 4  # characters; less says nothing
 TEXT_LENGTH = 1200  # characters; a longer point is cut
-_LEAST_CHINESE = 0.3  # share of Chinese characters among these and Latin words, in a text full of method names
+_LEAST_CHINESE = 0.15  # share of Chinese characters among these and Latin words, in a text full of method names
 _MOST_CHINESE = 0.2  # in an English text
+_NOT_PROSE = re.compile(r"\$[^$]*\$|`[^`]*`|“[^”]*”|\"[^\"]*\"")  # formulas, code and quotations
 
 
 class PointReply(BaseModel):
@@ -36,7 +37,7 @@ class Rule(StrEnum):
     QUOTE = "quote"  # the quote stands nowhere in the paper
     ELSEWHERE = "elsewhere"  # the quote stands in the section that `detail` names
     NUMBERS = "numbers"  # neither quote nor section has the numbers that `detail` names
-    COPIED = "copied"  # the paper's own sentences over again
+    RESTATED = "restated"  # the abstract over again
     PREAMBLE = "preamble"
     ERROR = "error"  # an error message or a refusal
     LANGUAGE = "language"
@@ -141,8 +142,8 @@ def _faults_of_text(text: str, reading: Reading, language: str) -> Iterator[Faul
         yield Fault(Rule.SHORT)
     elif not in_language(text, language):
         yield Fault(Rule.LANGUAGE)
-    if any(grounding.copied(text, source) for source in (reading.paper.abstract, *(s.text for s in reading.sections))):
-        yield Fault(Rule.COPIED)
+    if grounding.restates(text, reading.paper.abstract):
+        yield Fault(Rule.RESTATED)
 
 
 def _faults_of_numbers(text: str, sources: Sequence[str]) -> Iterator[Fault]:
@@ -161,8 +162,8 @@ def _fault_of_quote(quote: str, reading: Reading) -> Fault:
 
 
 def in_language(text: str, language: str) -> bool:
-    """Is `text` written in `language`? Formulas and code count for none; languages without a rule pass."""
-    prose = re.sub(r"\$[^$]*\$|`[^`]*`", " ", text)
+    """Is `text` written in `language`? Languages without a rule pass."""
+    prose = _NOT_PROSE.sub(" ", text)
     chinese = len(re.findall(r"[\u3400-\u9fff]", prose))
     letters = chinese + len(re.findall(r"[^\W\d_\u3400-\u9fff]{2,}", prose))
     if not letters:
