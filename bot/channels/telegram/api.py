@@ -4,9 +4,11 @@ import asyncio
 import logging
 import os
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import cache
 
 import httpx
 from telegram import Bot
@@ -63,9 +65,23 @@ def telegram_bot(token: str, api_url: str = "https://api.telegram.org") -> Bot:
         connect_timeout=CONNECT_SECONDS,
         write_timeout=WRITE_SECONDS,
         read_timeout=READ_SECONDS,
+        httpx_kwargs={"verify": _tls()},
     )
+    updates = HTTPXRequest(connection_pool_size=1, httpx_kwargs={"verify": _tls()})
     api_url = api_url.rstrip("/")
-    return Bot(token, base_url=f"{api_url}/bot", base_file_url=f"{api_url}/file/bot", request=request)
+    return Bot(
+        token,
+        base_url=f"{api_url}/bot",
+        base_file_url=f"{api_url}/file/bot",
+        request=request,
+        get_updates_request=updates,
+    )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the list of authorities takes 50 ms, and every client would do it again."""
+    return httpx.create_ssl_context()
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ GENERAL_TOPIC = 1  # posting there works only without naming it
 FIRST_SUPERGROUP = -1_000_000_000_000  # a supergroup or channel 123 has the chat ID -1000000000123
 # https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: about one message a second in a chat
 # (short bursts pass), 20 a minute in a group, 30 a second in all. A burst and what follows stay within a minute's 20.
-CHAT_SECONDS, CHAT_BURST = 1.0, 5
+CHAT_SECONDS, CHAT_BURST = 1.0, 6
 GROUP_SECONDS, GROUP_BURST = 5.0, 8
 ALL_SECONDS, ALL_BURST = 1 / 15, 15
 LONGEST_PAUSE = 3.0  # seconds waited inside a send; a longer wait is the caller's

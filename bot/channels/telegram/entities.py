@@ -70,7 +70,7 @@ def valid_url(url: str) -> bool:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return False
-    plain = not re.search(r"[\s\\<>\"]", url) and parts.username is None and port != 0
+    plain = not re.search(r"[\s\\<>\"]", url) and "@" not in parts.netloc and port != 0 and parts.netloc[-1:] != ":"
     return plain and parts.scheme in ("http", "https") and _HOST.fullmatch(host) is not None
 
 

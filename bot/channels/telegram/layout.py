@@ -7,6 +7,7 @@ skimmed in one screen and read with a tap. Quotes cannot be nested, so the title
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Literal
 
 from bot.channels.split import Border, Piece, cut, pack
 from bot.channels.telegram.entities import Styled, bold, styled, units
@@ -121,14 +122,16 @@ def _stack(lines: Sequence[Line]) -> Styled:
 
 def _pieces(document: Document) -> Iterator[Piece[Line]]:
     yield from _cut(bold(_title(document)), Line(Styled()))
-    heading, quote = True, ""
+    # What follows a heading belongs to it, and so do the first words to the title; under a heading they stand close.
+    below: Literal["title", "heading"] | None = "title"
+    quote = ""
     for number, block in enumerate(document.blocks):
         for piece in _block(block, str(number), document.language):
-            opens = piece.content.quote not in ("", quote)  # one more entity in this message
-            # What follows a heading belongs to it, and so do the first words to the title.
-            border = Border.NEVER if heading else piece.border
-            yield replace(piece, border=border, sizes=(piece.sizes[0], piece.sizes[1] + opens))
-            heading, quote = _is_heading(piece.content, block), piece.content.quote
+            line = piece.content if below != "heading" else replace(piece.content, gap=min(1, piece.content.gap))
+            opens = line.quote not in ("", quote)  # one more entity in this message
+            border = Border.NEVER if below else piece.border
+            yield Piece(line, (piece.sizes[0], piece.sizes[1] + opens), border)
+            below, quote = "heading" if _is_heading(line, block) else None, line.quote
 
 
 def _is_heading(line: Line, block: Block) -> bool:
@@ -161,12 +164,8 @@ def _section(section: Section, name: str, language: str) -> Iterator[Piece[Line]
     title = (Span(section.title),)
     yield from _cut(bold(title), Line(Styled()), Border.GOOD)
     line = Line(Styled(), quote=f"section {name}", quote_title=_shortened(title))
-    gap = 1
     for block in section.blocks:
-        pieces = _items(block, line, language) if isinstance(block, Items) else _cut(block.spans, line)
-        for piece in pieces:
-            yield replace(piece, content=replace(piece.content, gap=gap or piece.content.gap))
-            gap = 0
+        yield from _items(block, line, language) if isinstance(block, Items) else _cut(block.spans, line)
 
 
 def _items(items: Items, line: Line, language: str) -> Iterator[Piece[Line]]:
