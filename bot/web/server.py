@@ -1,18 +1,20 @@
 """The web server: who may read, what every answer carries, and pages for what goes wrong."""
 
+import errno
 import hashlib
 import hmac
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot import texts
-from bot.errors import SettingsError
+from bot.errors import SettingsError, StoreError
 from bot.report import page
-from bot.web.site import HTML, Site
+from bot.web.site import FEED, HTML, Site, up
 
 logger = logging.getLogger(__name__)
 
@@ -20,47 +22,65 @@ OPEN = frozenset({"/healthz", "/readyz"})
 COOKIE = "paperboy"
 COOKIE_SECONDS = 180 * 86_400
 HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
     "Cache-Control": "private, no-cache",
+    "Referrer-Policy": "no-referrer",
+    "Server": "Paperboy",  # aiohttp would name itself, Python and both versions
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
 }
+# aiohttp logs what is no HTTP with a traceback and the raw line, which may hold a token. What fails in here, we log.
+UNHEARD = logging.Logger("unheard", logging.CRITICAL + 1)  # noqa: LOG001 - it stands in nobody's tree
 
 
 @asynccontextmanager
 async def serving(site: Site, host: str, port: int) -> AsyncIterator[int]:
-    """Serves `site`; gives the port that it listens on. Raises SettingsError when the port is taken."""
-    runner = web.AppRunner(application(site), access_log=None, shutdown_timeout=2.0)
+    """Serves `site`; gives the port that it listens on. Raises SettingsError when it cannot listen there."""
+    runner = web.AppRunner(application(site), access_log=None, logger=UNHEARD, shutdown_timeout=2.0)
     await runner.setup()
     try:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise SettingsError(f"web.port: cannot listen on {host}:{port} ({reason}); choose another port") from error
+            raise _cannot_listen(error, host, port) from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
 
 
+def _cannot_listen(error: OSError, host: str, port: int) -> SettingsError:
+    about_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+    setting, cure = (
+        ("web.port", "choose another port") if about_port else ("web.host", "choose an address of this machine")
+    )
+    reason = error.strerror or type(error).__name__
+    return SettingsError(f"{setting}: cannot listen on {host}:{port} ({reason}); {cure}")
+
+
 def application(site: Site) -> web.Application:
     """The aiohttp application of `site`."""
+    headers = HEADERS | {"Content-Security-Policy": f"{page.content_security_policy()}; frame-ancestors 'none'"}
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            answer = await (handler(request) if _may_read(request, site.token) else _ask_for_token(request, site))
-        except web.HTTPMethodNotAllowed as error:
-            answer = _error(site, error.status)
-            answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-        except web.HTTPNotFound as error:
-            answer = _error(site, error.status)
+            if _opens(request, site.token):
+                answer: web.StreamResponse = _remembered(request, site.token or "")
+            elif _may_read(request, site.token):
+                answer = await handler(request)
+            else:
+                answer = _error(request, site, HTTPStatus.UNAUTHORIZED)
+                answer.headers["WWW-Authenticate"] = 'Bearer realm="paperboy"'
+        except web.HTTPException as error:
+            answer = _error(request, site, error.status)
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+        except StoreError as error:
+            logger.error("page failed: %s", error)  # noqa: TRY400 - says it all, and may come with every request
+            answer = _error(request, site, HTTPStatus.SERVICE_UNAVAILABLE)
         except Exception:
-            logger.exception("page failed", extra={"path": request.path})
-            answer = _error(site, web.HTTPInternalServerError.status_code)
-        answer.headers.update(HEADERS)
-        if answer.content_type == HTML:
-            answer.headers["Content-Security-Policy"] = page.content_security_policy()
+            logger.exception("page failed", extra={"path": request.rel_url.raw_path})
+            answer = _error(request, site, HTTPStatus.INTERNAL_SERVER_ERROR)
+        answer.headers.update(headers)
         return answer
 
     app = web.Application(middlewares=[guarded])
@@ -71,20 +91,27 @@ def application(site: Site) -> web.Application:
 def _may_read(request: web.Request, token: str | None) -> bool:
     if token is None or request.path in OPEN:
         return True
-    shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return _same(shown, token) or _same(request.cookies.get(COOKIE, ""), _pass(token))
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and _same(shown.strip(), token):
+        return True
+    if request.path == FEED and _same(request.query.get("token", ""), token):
+        return True
+    return _same(request.cookies.get(COOKIE, ""), _pass(token))
 
 
-async def _ask_for_token(request: web.Request, site: Site) -> web.StreamResponse:
-    """`?token=` opens the archive for this browser; a feed reader may send it every time."""
-    if site.token is None or not _same(request.query.get("token", ""), site.token):
-        answer = _error(site, web.HTTPUnauthorized.status_code)
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="paperboy"'
-        return answer
-    found = web.Response(status=303, headers={"Location": str(request.rel_url.without_query_params("token"))})
-    found.set_cookie(
-        COOKIE, _pass(site.token), max_age=COOKIE_SECONDS, httponly=True, samesite="Lax", secure=request.secure
-    )
+def _opens(request: web.Request, token: str | None) -> bool:
+    """Is this a link with the right `?token=`? A feed reader keeps no cookies: it sends the token every time."""
+    return token is not None and request.path != FEED and _same(request.query.get("token", ""), token)
+
+
+def _remembered(request: web.Request, token: str) -> web.Response:
+    """The same page without the token in the address bar; a cookie opens it."""
+    # "./" keeps it on this host and behind its path prefix, whatever the path is.
+    page_name = request.rel_url.raw_path.rpartition("/")[2]
+    query = request.rel_url.without_query_params("token").raw_query_string
+    found = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": f"./{page_name}?{query}".rstrip("?")})
+    encrypted = request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
+    found.set_cookie(COOKIE, _pass(token), max_age=COOKIE_SECONDS, httponly=True, samesite="Lax", secure=encrypted)
     return found
 
 
@@ -97,6 +124,7 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(errors="replace"), other.encode())
 
 
-def _error(site: Site, status: int) -> web.Response:
-    text = page.error(status, texts.load(site.language))
+def _error(request: web.Request, site: Site, status: int) -> web.Response:
+    archive = None if status == HTTPStatus.UNAUTHORIZED else up(request)
+    text = page.error(status, texts.load(site.language), archive)
     return web.Response(status=status, text=text, content_type=HTML, charset="utf-8")

@@ -12,12 +12,15 @@ from bot.interfaces import Store
 from bot.models import ArxivId, Report
 from bot.report import compose, page
 from bot.report.document import Document, Links
+from bot.report.markdown import markdown
 
 ARCHIVE_REPORTS = 400  # about a year of weekdays and a second language
 FEED_REPORTS = 30
+FEED = "/feed.atom"
 
 Health = Callable[[], Awaitable[Mapping[str, str]]]
-HTML, ATOM = "text/html", "application/atom+xml"
+HTML, ATOM, MARKDOWN = "text/html", "application/atom+xml", "text/markdown"
+REPORT = r"/reports/{day:\d{4}-\d\d-\d\d}/{profile:[a-z0-9_-]{1,32}}.{language:[a-zA-Z-]{2,16}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,9 @@ class Site:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/", self.archive),
-            web.get("/feed.atom", self.feed),
-            web.get("/reports/{day}/{name}", self.report),
+            web.get(FEED, self.feed),
+            web.get(REPORT, self.report),
+            web.get(f"{REPORT}.md", self.report_as_markdown),
             web.get("/papers/{id:.+}", self.paper),
             web.get("/healthz", self.alive),
             web.get("/readyz", self.ready),
@@ -56,15 +60,13 @@ class Site:
 
     async def report(self, request: web.Request) -> web.Response:
         """One report: the digest and its deep dives."""
-        profile, _, language = request.match_info["name"].rpartition(".")
-        try:
-            day = date.fromisoformat(request.match_info["day"])
-        except ValueError:
-            raise web.HTTPNotFound from None
-        made = await self.store.report(day, profile, language)
-        if made is None or language not in texts.languages():
-            raise web.HTTPNotFound
-        return _answer(page.html(self._documents(made), self._info(made, "../../")))
+        made = await self._wanted(request)
+        return _answer(page.html(self._documents(made), _info(made, request)))
+
+    async def report_as_markdown(self, request: web.Request) -> web.Response:
+        """The same report, for notes and wikis."""
+        made = await self._wanted(request)
+        return _answer(markdown(self._documents(made), texts.load(made.key.language)), MARKDOWN)
 
     async def paper(self, request: web.Request) -> web.Response:
         """Every deep dive of a paper that a report published, newest first."""
@@ -72,16 +74,12 @@ class Site:
             wanted = ArxivId.parse(request.match_info["id"]).id
         except InputError:
             raise web.HTTPNotFound from None
-        found = [
-            (made, replace(document, key=f"{made.key.day}-{made.key.profile}-{made.key.language}"))
-            for made in await self.store.reports(ARCHIVE_REPORTS)
-            for document in self._documents(made)
-            if document.key == wanted
-        ]
+        reports = await self.store.reports(ARCHIVE_REPORTS)
+        found = [made for made in reports if any(dive.paper.arxiv_id.id == wanted for dive in made.deep_dives)]
         if not found:
             raise web.HTTPNotFound
-        up = "../" * (1 + request.path.count("/", len("/papers/")))
-        return _answer(page.html([document for _, document in found], self._info(found[0][0], up)))
+        dives = [self._dive(made, wanted) for made in found]
+        return _answer(page.html(dives, _info(found[0], request)))
 
     async def alive(self, request: web.Request) -> web.Response:
         """The process answers."""
@@ -97,14 +95,37 @@ class Site:
             return web.json_response({"status": "not ready", "store": "down"}, status=503)
         return web.json_response({"status": "ready", "store": "ok", **await self.health()})
 
+    async def _wanted(self, request: web.Request) -> Report:
+        """The report that the path names, in its latest edition. Raises HTTPNotFound."""
+        day, profile, language = (request.match_info[part] for part in ("day", "profile", "language"))
+        try:
+            made = await self.store.report(date.fromisoformat(day), profile, language)
+        except ValueError:
+            made = None
+        if made is None or language not in texts.languages():
+            raise web.HTTPNotFound
+        return made
+
     def _documents(self, made: Report) -> tuple[Document, ...]:
         words = texts.load(made.key.language)
         return compose.report(made, words, links=self.links, min_score=self.min_score)
 
-    def _info(self, made: Report, up: str) -> page.PageInfo:
-        return page.PageInfo(
-            texts.load(made.key.language), made.created_at, made.prompts, archive=up, feed=f"{up}feed.atom"
-        )
+    def _dive(self, made: Report, arxiv_id: str) -> Document:
+        """The paper's deep dive in that report, under a key that no other report's has."""
+        [dive] = (document for document in self._documents(made) if document.key == arxiv_id)
+        return replace(dive, key=f"{made.key.day}-{made.key.profile}-{made.key.language}")
+
+
+def up(request: web.Request) -> str:
+    """The archive, seen from the page that is asked for: relative, so that it holds behind any path prefix."""
+    return "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
+
+
+def _info(made: Report, request: web.Request) -> page.PageInfo:
+    archive = up(request)
+    return page.PageInfo(
+        texts.load(made.key.language), made.created_at, made.prompts, archive, f"{archive}{FEED.removeprefix('/')}"
+    )
 
 
 def _answer(text: str, content_type: str = HTML) -> web.Response:
