@@ -29,6 +29,9 @@ async def _one(subject: str, check: Check, seconds: float) -> Sequence[Finding]:
             return await check()
     except TimeoutError:
         return [Finding("error", subject, f"no answer within {seconds:.0f} s; is the service reachable from here?")]
+    except SettingsError as error:
+        setting, _, text = str(error).partition(": ")
+        return [Finding("error", setting, text)]
     except BotError as error:
         return [Finding("error", subject, str(error))]
     except Exception:

@@ -42,6 +42,14 @@ async def test_a_check_that_hangs_fails_or_breaks_is_a_finding_and_hides_no_othe
     assert "secret detail" not in findings[2].text
 
 
+async def test_a_wrong_setting_is_the_subject_of_its_finding():
+    async def unset():
+        raise SettingsError("telegram.token: not set; put it in PAPERBOY_TELEGRAM__TOKEN")
+
+    [finding] = await check.run({"channels.team": unset})
+    assert (finding.subject, finding.text) == ("telegram.token", "not set; put it in PAPERBOY_TELEGRAM__TOKEN")
+
+
 async def test_every_prompt_is_loaded_in_every_language(monkeypatch):
     findings = await check.check_prompts(["zh", "en"])
     assert [finding.level for finding in findings] == ["ok"] * 4

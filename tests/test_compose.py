@@ -212,7 +212,7 @@ def test_a_day_without_a_list_is_one_line():
     made = compose.report(a_report(note="note.no_list", deep_dives=()), ZH, links=WEB)
     assert len(made) == 1
     assert made[0] == compose.note(a_report(note="note.no_list"), ZH, links=WEB)
-    assert lines(made[0]) == ["Hugging Face 没有 2026-02-25 的论文列表，最近一期也已推送过，今天没有日报。"]
+    assert lines(made[0]) == ["Hugging Face 没有 2026-02-25 的论文列表，这一天没有日报。"]
     assert made[0].buttons[0].url == "https://papers.example.org/"
 
 

@@ -96,7 +96,7 @@ def a_reporter(store, analyst=None, days=None, **changes) -> Reporter:
 
 
 def an_edition(**changes) -> Edition:
-    return Edition(**({"day": DAY, "profile": a_profile(), "language": "zh"} | changes))  # type: ignore[arg-type]
+    return Edition(**({"day": DAY, "profile": a_profile(), "language": "zh"} | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
 
 
 async def publish(store, report: Report) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from bot import delivery, schedule
+from bot import delivery
 from bot.app.wiring import App, posting
 from bot.daily import Daily, Job
 from bot.engine import LocalEngine
@@ -35,9 +35,7 @@ class Jobs:
         """One report, for the channels that are due. Whoever gets it late is told the hour that was missed."""
         wanted = ReportJob.parse(arguments)
         plans = tuple(plan for plan in self.app.plans if plan.name in wanted.channels)
-        entries = schedule.due(plans, self.app.clock.now(), catch_up(self.app), self.app.settings.report.list_day)
-        late = {entry.plan.name: entry.scheduled_at for entry in entries if entry.plan.name in wanted.late}
-        summary = await self.daily.run(Job(wanted.day, plans, late=late))
+        summary = await self.daily.run(Job(wanted.day, plans, late=wanted.late))
         for line in summary.deliveries:
             fields = {"day": wanted.day, "channel": line.channel, "state": line.state, "parts": line.parts}
             logger.info("report delivered", extra=fields | {"seconds": round(summary.seconds.total, 2)})

@@ -12,7 +12,7 @@ from bot import delivery, schedule, texts
 from bot.app import App, Parts, opened, posting
 from bot.app.running import run as run_until_told
 from bot.daily import Job, Summary
-from bot.errors import InputError
+from bot.errors import InputError, Outcome, SendError
 from bot.interfaces import Brief
 from bot.lists import SATURDAY
 from bot.models import Address, ArxivId, ChannelPlan, Meter, PlatformName, Profile
@@ -195,7 +195,12 @@ async def _show(documents: Sequence[Document], stream: TextIO) -> None:
 
     channel = ConsoleChannel(Address(PlatformName.CONSOLE, ""), stream)
     for message in channel.render(documents):
-        await channel.send("", message, Thread(None, {}))
+        try:
+            await channel.send("", message, Thread(None, {}))
+        except SendError as error:
+            if error.outcome is not Outcome.GONE:  # the reader of the pipe has seen enough
+                raise
+            return
 
 
 def _tell(summary: Summary, words: texts.Texts) -> None:

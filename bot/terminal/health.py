@@ -4,6 +4,7 @@ import argparse
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import config
 from bot import check as checks
@@ -57,7 +58,11 @@ def _channel(plan: ChannelPlan, app: App, places: Places) -> checks.Check:
     async def check() -> Sequence[Finding]:
         channel = places.at(plan.address)
         await delivery.reopen(channel, app.store)
-        return await channel.check()
+        subject = f"channels.{plan.name}.target"
+        return [
+            replace(finding, subject=subject) if finding.subject == str(plan.address) else finding
+            for finding in await channel.check()
+        ]
 
     return check
 

@@ -1,0 +1,188 @@
+"""Whole processes against stand-ins of every service: what a user types, and what stands in the channels after it."""
+
+import asyncio
+import signal
+
+import pytest
+
+from tests.model_standin import Fault
+from tests.slack_standin import says
+from tests.telegram_standin import dropped, hang, kicked, slow
+from tests.world import TODAY, World, a_world, just_now
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
+KEYS = {"day", "report", "listed", "scored", "failed", "chosen", "deliveries", "llm", "seconds"}
+
+
+@pytest.fixture
+async def world(tmp_path):
+    async with a_world(tmp_path) as made:
+        yield made
+
+
+async def until(predicate, seconds: float = 20.0) -> None:
+    end = asyncio.get_running_loop().time() + seconds
+    while not predicate():
+        assert asyncio.get_running_loop().time() < end, "the awaited condition did not come true"
+        await asyncio.sleep(0.02)
+
+
+def states(ended) -> dict[str, str]:
+    return {line["channel"]: line["state"] for line in ended.object["deliveries"]}
+
+
+async def test_a_day_stands_in_both_channels_once_in_two_languages(world: World):
+    first = await world.paperboy("report", "--json")
+    assert first.code == 0, first.err
+    assert set(first.object) == KEYS
+    assert (first.object["listed"], first.object["scored"], first.object["failed"]) == (15, 15, 0)
+    assert first.object["llm"]["calls"] == 34
+    assert states(first) == {"team": "sent", "lab": "sent"}
+    assert [line["parts"] for line in first.object["deliveries"]] == [3, 3]
+    digest, *dives = world.telegram.messages()
+    assert digest.text.startswith(f"🚀 CV 论文日报 | {TODAY}")
+    assert [link for link in digest.links.values() if link.startswith("https://t.me/c/")]
+    assert len(dives) == 2
+    root, *replies = world.slack.posted()
+    assert [reply["thread_ts"] for reply in replies] == [root["ts"]] * 2
+    assert "CV Paper Digest" in world.slack.show()
+
+    calls, sends = world.model.calls, world.telegram.sends
+    again = await world.paperboy("report", "--json")
+    assert (again.code, states(again)) == (0, {"team": "sent", "lab": "sent"})
+    assert again.object["llm"]["calls"] == 0
+    assert (world.model.calls, world.telegram.sends, len(world.slack.posted())) == (calls, sends, 3)
+
+    top = await world.paperboy("top", "--json", "--count", "3")
+    assert [entry["chosen"] for entry in top.object["ranking"]] == [True, True, False]
+    assert top.object["analyst"] == "model"
+    known = await world.paperboy("deepdive", first.object["chosen"][0], "--json")
+    assert (known.code, world.model.calls) == (0, calls)
+    assert known.object["basis"] == "abstract"
+    listed = await world.paperboy("deliveries")
+    assert "3/3" in listed.out
+
+    corrected = await world.paperboy("report", "--again", "--channel", "team", "--json")
+    assert states(corrected) == {"team": "sent"}
+    assert "更正" in world.texts()[3]
+
+
+async def test_without_settings_the_terminal_gets_the_report(world: World):
+    world.write(model=False, channels="")
+    ended = await world.paperboy("report")
+    assert ended.code == 0, ended.err
+    assert f"CV 论文日报 | {TODAY}" in ended.out
+    assert "未使用语言模型" in ended.out
+    assert "\x1b" not in ended.out
+
+
+async def test_with_the_model_down_a_labelled_report_is_delivered_after_few_calls(tmp_path):
+    async with a_world(tmp_path, faults=(Fault("status", status=503),)) as world:
+        ended = await world.paperboy("report", "--json", "--channel", "team")
+        assert ended.code == 3
+        assert states(ended) == {"team": "sent"}
+        assert world.model.calls <= 30
+        assert "未使用语言模型" in world.texts()[0]
+
+
+async def test_one_platform_in_trouble_does_not_stop_the_other(world: World):
+    world.write(model=False)
+    world.telegram.faults.append(kicked())
+    ended = await world.paperboy("report", "--json")
+    assert ended.code == 1
+    assert states(ended) == {"team": "failed", "lab": "sent"}
+    healed = await world.paperboy("report", "--json", "--channel", "team", "--again")
+    assert states(healed) == {"team": "sent"}
+
+
+async def test_a_missing_token_is_named_and_costs_the_other_channel_nothing(world: World):
+    world.write(model=False)
+    world.variables["PAPERBOY_TELEGRAM__TOKEN"] = ""
+    ended = await world.paperboy("report", "--json")
+    assert (ended.code, states(ended)) == (1, {"team": "failed", "lab": "sent"})
+    assert "telegram.token" in ended.err
+
+
+async def test_a_lost_answer_is_looked_up_on_slack_and_settled_by_hand_on_telegram(world: World):
+    world.write(model=False)
+    world.telegram.faults.append(dropped(handled=True))
+    world.slack.fail("chat.postMessage", says("internal_error"))
+    ended = await world.paperboy("report", "--json")
+    assert ended.code == 3
+    assert states(ended) == {"team": "unknown", "lab": "sent"}
+    assert len(world.slack.posted()) == 3
+    listed = await world.paperboy("deliveries")
+    [line] = [line for line in listed.out.splitlines() if line.startswith("    unknown")]
+    key = line.split()[1]
+    assert (await world.paperboy("deliveries", "--drop", key)).code == 0
+    assert (await world.paperboy("deliveries", "--send", key)).code == 2
+    assert states(await world.paperboy("report", "--json"))["team"] == "sent"
+
+
+async def test_run_posts_what_is_due_serves_the_archive_and_ends_at_sigterm(world: World):
+    world.write(more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n')
+    async with world.running("run") as process:
+        await until(lambda: len(world.telegram.messages()) == 3 and len(world.slack.posted()) == 3)
+        await until(lambda: world.telegram.messages()[0].edits == 1)
+        process.send_signal(signal.SIGTERM)
+        ended = await world.end(process)
+    assert ended.code == 0, ended.err
+    assert "report delivered" in ended.err
+    assert "ERROR" not in ended.err
+
+
+async def test_run_with_one_platform_unreachable_serves_the_other(world: World):
+    world.write(model=False, more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n')
+    world.variables["PAPERBOY_TELEGRAM__API_URL"] = "http://127.0.0.1:9"
+    async with world.running("run") as process:
+        await until(lambda: len(world.slack.posted()) == 3)
+        process.send_signal(signal.SIGTERM)
+        assert (await world.end(process)).code == 0
+
+
+async def test_killed_in_a_send_the_report_is_completed_after_the_restart(world: World):
+    """The part in its send window on Telegram is unknown; no other is lost, and none is posted twice."""
+    world.write(model=False, more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n')
+    world.telegram.faults.extend([slow(0), hang()])
+    async with world.running("run") as process:
+        await until(lambda: world.telegram.sends == 2 and len(world.slack.posted()) == 3)
+        process.kill()
+        await process.communicate()
+    ended = await world.paperboy("report", "--json")
+    assert (ended.code, states(ended)) == (3, {"team": "unknown", "lab": "sent"})
+    assert len(world.telegram.messages()) == 2
+    assert len(world.slack.posted()) == 3
+
+
+async def test_the_demo_needs_nothing_and_leaves_a_page(world: World, tmp_path):
+    world.write(channels="", model=False)
+    world.variables["PAPERBOY_SOURCES__HUGGINGFACE_URL"] = "http://127.0.0.1:9"
+    ended = await world.paperboy("demo", "--output", str(tmp_path / "demo"))
+    assert ended.code == 0, ended.err
+    assert "示例日" in ended.out
+    [page] = (tmp_path / "demo").glob("*.html")
+    assert "核心创新点" in page.read_text(encoding="utf-8")
+    live = await world.paperboy("demo", "--output", str(tmp_path / "live"), "--json")
+    assert set(live.object) == KEYS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["report", "--channel", "nobody"], "nobody"),
+        (["report", "--profile", "nobody"], "nobody"),
+        (["report", "--date", "2026-02-28"], "2026-02-28"),
+        (["report", "--date", "2999-01-01"], "2999-01-01"),
+        (["deepdive", "not-a-paper"], "2602.19089"),
+        (["top", "--language", "fr"], "fr"),
+        (["demo", "--list", "/nowhere.json"], "/nowhere.json"),
+        (["deliveries", "--send", "nothing"], "nothing"),
+    ],
+)
+async def test_wrong_input_gets_one_line_that_says_what_to_do(world: World, arguments, words):
+    ended = await world.paperboy(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert len(ended.err.splitlines()) == 1
+    assert words in ended.err
