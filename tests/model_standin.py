@@ -21,7 +21,9 @@ from tests.model_answers import plausible
 from tests.standin import StandIn, cut
 
 JSON = dict[str, Any]
-Kind = Literal["status", "malformed", "truncated", "length", "wrong", "empty", "filtered", "hang", "disconnect", "html"]
+Kind = Literal[
+    "status", "malformed", "truncated", "length", "wrong", "empty", "filtered", "hang", "trickle", "disconnect", "html"
+]
 
 _PARAMETERS = frozenset(
     """messages model store reasoning_effort metadata frequency_penalty logit_bias logprobs top_logprobs max_tokens
@@ -176,11 +178,23 @@ class ModelStandIn(StandIn):
             case "hang":
                 while request.transport is not None:  # noqa: ASYNC110  # aiohttp has no event for a client that left
                     await asyncio.sleep(0.01)
+            case "trickle":
+                return await _trickled(request)
             case "disconnect":
                 return cut(request)
             case "html":
                 return web.Response(text="<html><body>Welcome to the proxy</body></html>", content_type="text/html")
         return None
+
+
+async def _trickled(request: web.Request) -> web.StreamResponse:
+    """Spaces, which JSON allows, one by one until the client goes away."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    while request.transport is not None:
+        await response.write(b" ")
+        await asyncio.sleep(0.02)
+    return response
 
 
 def _checked(text: str) -> JSON:

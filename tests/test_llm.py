@@ -512,6 +512,12 @@ async def test_a_silent_model_times_out_three_times(server: ModelStandIn, connec
     assert (caught.value.key, caught.value.retryable, server.calls) == ("failure.timeout", True, 3)
 
 
+async def test_a_reply_that_trickles_in_without_end_is_given_up(server: ModelStandIn, connect: Connect) -> None:
+    server.faults = (Fault("trickle", times=1),)
+    assert (await score(await connect(timeout_seconds=0.2))).value.quote in ABSTRACT
+    assert server.calls == 2
+
+
 async def test_a_paper_over_the_models_context_is_too_long(server: ModelStandIn, connect: Connect) -> None:
     server.context = 10
     with pytest.raises(ModelError) as caught:

@@ -48,6 +48,9 @@ _LOG_LEVELS = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
 }
+# Beyond a call's own timeout, which bounds each read and not the whole reply. litellm's own comes first: cancelled in
+# the moment between its thread and its coroutine, it leaves the coroutine unawaited.
+GRACE_SECONDS = 1.0
 CLOSE_SECONDS = 2.0  # for litellm's background work at the end, of which nothing is ours
 # Providers that run on the user's own machine: free, and without a key.
 _OWN_MACHINE = {"ollama", "ollama_chat", "llamafile", "lm_studio", "docker_model_runner", "lemonade"}
@@ -176,7 +179,7 @@ async def complete(call: Call, now: datetime) -> Completion:
     import litellm
 
     try:
-        async with asyncio.timeout(call.seconds):
+        async with asyncio.timeout(call.seconds + GRACE_SECONDS):
             response = await litellm.acompletion(**_arguments(call))
     except Exception as error:  # noqa: BLE001  # openai's, httpx's, litellm's own and plain ones: a failed call all
         failure = _failure(error, call, now)
