@@ -1,40 +1,58 @@
-# Two commands are all that a newcomer needs: `make demo` and `make test`. Both set up .venv by themselves.
-PYTHON ?= python3
+# Two commands are all that a newcomer needs: `make demo` and `make test`. Both set up .venv by themselves, once.
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.ready-run
 DEV := $(VENV)/.ready-dev
+# The first that is new enough; `make demo PYTHON=/path/to/python3.12` names another.
+PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: demo run test check lock clean
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 demo: $(RUN)  ## a whole day in the terminal and as a web page, with no account and no key
-	$(BIN)/python -m bot demo $(ARGS)
+	@$(BIN)/python -m bot demo $(ARGS)
 
-run: $(RUN)  ## the bot
-	$(BIN)/python -m bot run
+run: $(RUN)  ## the bot: schedule, delivery and web archive (settings: config/config.toml)
+	@$(BIN)/python -m bot run $(ARGS)
 
-test: $(DEV)  ## all tests
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term $(ARGS)
+test: $(DEV)  ## all tests, with their coverage
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report= --cov-fail-under=90 $(ARGS)
+	$(BIN)/python .ci/coverage_floors.py
 
-check: $(DEV)  ## format, lint, types, import contracts, fast tests
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+check: $(DEV)  ## format, lint, types, import contracts and the fast tests
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n auto -m "not slow" $(ARGS)
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
-lock:  ## exact versions with hashes; needs uv
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+lock:  ## choose the exact versions anew (needs uv)
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-$(RUN): requirements.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	touch $@
+clean:  ## remove .venv, caches and the demo's pages
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* demo preview
+
+$(BIN)/python:
+	@for each in $(PYTHONS); do \
+	    if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$each; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "Paperboy needs Python 3.11 or later; tried: $(PYTHONS). Install it, or name it: make demo PYTHON=/path/to/python3.11" >&2; \
+	    exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$("$$found" -V), once; this takes a minute or two ..." >&2; \
+	"$$found" -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUN): requirements.lock | $(BIN)/python
+	@$(PIP) -r requirements.lock
+	@touch $@
 
 $(DEV): requirements-dev.lock $(RUN)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	touch $@
-
-clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache demo preview
+	@$(PIP) -r requirements-dev.lock
+	@touch $@

@@ -417,3 +417,12 @@ def test_the_container_file_is_clean():
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, "Dockerfile"], cwd=REPO, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_container_gets_every_package_and_nobodys_settings():
+    copied = set(re.findall(r"^COPY (\S+) \./", text_of(REPO / "Dockerfile"), re.MULTILINE))
+    ignored = text_of(REPO / ".dockerignore").splitlines()
+    assert copied == {*PACKAGES, "requirements.lock"}
+    assert ignored[0] == "*"
+    assert {f"!{name}" for name in copied} == {line for line in ignored if line.startswith("!")}
+    assert ignored.index("config/config.toml") > ignored.index("!config")
