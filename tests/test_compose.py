@@ -208,6 +208,12 @@ def test_a_report_is_its_digest_and_its_deep_dives_in_ranking_order():
     assert facts(made[2])["评分"] == "83/100 · 值得精读"
 
 
+def test_the_sample_day_says_that_its_papers_are_invented():
+    made = a_report()
+    digest = compose.digest(replace(made, ranking=replace(made.ranking, origin="sample")), ZH)
+    assert "示例日：论文均为虚构，链接打不开属正常。" in lines(digest)
+
+
 def test_a_day_without_a_list_is_one_line():
     made = compose.report(a_report(note="note.no_list", deep_dives=()), ZH, links=WEB)
     assert len(made) == 1

@@ -91,6 +91,7 @@ def catch_up(app: App) -> timedelta:
 
 async def run(app: App) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError when the web port is taken."""
+    load_prompts(app)
     async with AsyncExitStack() as stack:
         daily = await stack.enter_async_context(posting(app))
         platforms = Platforms(app, daily)
@@ -116,6 +117,14 @@ async def run(app: App) -> None:
         logger.info("running", extra={"channels": len(app.plans), "web": f"http://{app.settings.web.host}:{port}"})
         await _ending()
         logger.info("stopping")
+
+
+def load_prompts(app: App) -> None:
+    """A broken prompt stops the start, not the morning's report. Raises SettingsError."""
+    for language in {plan.language for plan in app.plans}:
+        for analyst in (app.reporter.analyst, app.reporter.extractive):
+            if analyst:
+                analyst.prompts(language)
 
 
 def _site(app: App, platforms: Platforms) -> Site:

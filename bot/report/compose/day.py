@@ -12,6 +12,7 @@ from bot.report.inline import title_spans, visible
 from bot.texts import Texts
 
 DIGEST = "digest"
+SAMPLE = "sample"  # the origin of the bundled day of invented papers
 
 
 def digest(
@@ -68,6 +69,8 @@ def _notes(made: Report, texts: Texts, late: str | None, min_score: int | None) 
         yield notice(texts("digest.late", due=late), "warning")
     if made.key.edition > 1:
         yield notice(texts("digest.corrected", edition=made.key.edition), "warning")
+    if made.ranking.origin == SAMPLE:
+        yield notice(texts("digest.sample"))
     if made.analyst is AnalystKind.EXTRACTIVE:
         yield notice(texts("digest.extractive"))
     yield from failures(made.ranking, texts)
