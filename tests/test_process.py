@@ -1,10 +1,10 @@
 """Whole processes against stand-ins of every service: what a user types, and what stands in the channels after it."""
 
-import asyncio
 import signal
 
 import pytest
 
+from tests.fakes import wait_until
 from tests.model_standin import Fault
 from tests.slack_standin import says
 from tests.telegram_standin import dropped, hang, kicked, slow
@@ -12,6 +12,7 @@ from tests.world import TODAY, World, a_world, just_now
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
+PATIENCE = 20.0  # seconds
 KEYS = {"day", "report", "listed", "scored", "failed", "chosen", "deliveries", "llm", "seconds"}
 
 
@@ -19,13 +20,6 @@ KEYS = {"day", "report", "listed", "scored", "failed", "chosen", "deliveries", "
 async def world(tmp_path):
     async with a_world(tmp_path) as made:
         yield made
-
-
-async def until(predicate, seconds: float = 20.0) -> None:
-    end = asyncio.get_running_loop().time() + seconds
-    while not predicate():
-        assert asyncio.get_running_loop().time() < end, "the awaited condition did not come true"
-        await asyncio.sleep(0.02)
 
 
 def states(ended) -> dict[str, str]:
@@ -123,8 +117,8 @@ async def test_a_lost_answer_is_looked_up_on_slack_and_settled_by_hand_on_telegr
 async def test_run_posts_what_is_due_serves_the_archive_and_ends_at_sigterm(world: World):
     world.write(more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n')
     async with world.running("run") as process:
-        await until(lambda: len(world.telegram.messages()) == 3 and len(world.slack.posted()) == 3)
-        await until(lambda: world.telegram.messages()[0].edits == 1)
+        await wait_until(lambda: len(world.telegram.messages()) == 3 and len(world.slack.posted()) == 3, PATIENCE)
+        await wait_until(lambda: world.telegram.messages()[0].edits == 1, PATIENCE)
         process.send_signal(signal.SIGTERM)
         ended = await world.end(process)
     assert ended.code == 0, ended.err
@@ -136,7 +130,7 @@ async def test_run_with_one_platform_unreachable_serves_the_other(world: World):
     world.write(model=False, more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n')
     world.variables["PAPERBOY_TELEGRAM__API_URL"] = "http://127.0.0.1:9"
     async with world.running("run") as process:
-        await until(lambda: len(world.slack.posted()) == 3)
+        await wait_until(lambda: len(world.slack.posted()) == 3, PATIENCE)
         process.send_signal(signal.SIGTERM)
         assert (await world.end(process)).code == 0
 
@@ -146,7 +140,7 @@ async def test_killed_in_a_send_the_report_is_completed_after_the_restart(world:
     world.write(model=False, more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n')
     world.telegram.faults.extend([slow(0), hang()])
     async with world.running("run") as process:
-        await until(lambda: world.telegram.sends == 2 and len(world.slack.posted()) == 3)
+        await wait_until(lambda: world.telegram.sends == 2 and len(world.slack.posted()) == 3, PATIENCE)
         process.kill()
         await process.communicate()
     ended = await world.paperboy("report", "--json")

@@ -1,0 +1,99 @@
+"""The figures of speed and robustness, measured on this machine: `python -m tests.figures`.
+
+Every figure is taken from real processes against the stand-ins, the model answering in 1.0 s unless said otherwise.
+"""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.fakes import wait_until
+from tests.model_standin import Fault
+from tests.world import CHANNELS, World, a_world
+
+TELEGRAM_ONLY = CHANNELS.split("[[channels]]", 2)[1]
+ONE_CHANNEL = f"[[channels]]{TELEGRAM_ONLY}"
+DELAY = 1.0
+
+
+def say(figure: str, value: object, wanted: str) -> None:
+    print(f"{figure:<78} {value!s:<34} wanted: {wanted}", flush=True)
+
+
+@asynccontextmanager
+async def town(**model: Any) -> AsyncIterator[World]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with a_world(Path(folder), **model) as world:
+            world.write(channels=ONE_CHANNEL)
+            yield world
+
+
+async def in_a_running_bot() -> None:
+    """From the request for the list to the last message, the bot warm: it is due a moment after the start."""
+    async with town(delay=DELAY) as world:
+        minute = time.strftime("%H:%M", time.gmtime(time.time() + 60 + 5))
+        world.write(channels=ONE_CHANNEL, more=f'[schedule]\ntime = "{minute}"\ntimezone = "UTC"\n[web]\nport = 0\n')
+        async with world.running("run") as process:
+            await wait_until(lambda: bool(world.telegram.messages()) and world.telegram.messages()[0].edits == 1, 120)
+            process.send_signal(signal.SIGTERM)
+            stopped = time.monotonic()
+            ended = await world.end(process)
+        took = [asked.at for asked in world.telegram.asked if asked.path.endswith("/sendMessage")][2]
+        took -= world.huggingface.asked[0].at
+        say("running bot, 15 papers + 2 deep dives, list request to last message", f"{took:.2f} s", "<= 2.4 s")
+        say("SIGTERM to exit", f"{time.monotonic() - stopped:.2f} s, code {ended.code}", "<= 10 s, 0")
+
+
+async def in_a_fresh_process() -> None:
+    async with town(delay=DELAY) as world:
+        ended = await world.paperboy("report", "--json")
+        seconds = ended.object["seconds"]
+        say("fresh report, the same job (seconds.total)", f"{seconds['total']:.2f} s", "<= 6.5 s")
+        took = [asked.at for asked in world.telegram.asked if asked.path.endswith("/sendMessage")][2]
+        say("  as the stand-ins saw it", f"{took - world.huggingface.asked[0].at:.2f} s", "<= 6.5 s")
+        again = await world.paperboy("report", "--json")
+        say("a second report: calls, messages", f"{again.object['llm']['calls']}, {world.telegram.sends - 4}", "0, 0")
+
+
+async def with_faults() -> None:
+    async with town(faults=(Fault("status", every=3, status=429, retry_after="1"),)) as world:
+        ended = await world.paperboy("report", "--json")
+        say("every third call 429 (Retry-After 1): scored", ended.object["scored"], "15")
+    async with town(faults=(Fault("malformed", every=5),)) as world:
+        ended = await world.paperboy("report", "--json")
+        say("every fifth reply malformed: scored", ended.object["scored"], "15")
+    for fault in (Fault("status", status=500), Fault("status", status=429), Fault("malformed"), Fault("disconnect")):
+        async with town(faults=(fault,)) as world:
+            ended = await world.paperboy("report", "--json")
+            delivered = ended.object["deliveries"][0]["state"]
+            labelled = "未使用语言模型" in world.telegram.messages()[0].text
+            value = f"{delivered}, labelled {labelled}, code {ended.code}, {world.model.calls} calls"
+            name = fault.kind if fault.kind != "status" else f"status {fault.status}"
+            say(f"every call fails ({name})", value, "sent, True, 3, <= 30 calls")
+
+
+def of_help() -> None:
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "bot", "--help"], check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    say("python -m bot --help, best of 5", f"{min(times):.2f} s", "<= 0.3 s")
+
+
+async def main() -> None:
+    of_help()
+    await in_a_running_bot()
+    await in_a_fresh_process()
+    await with_faults()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
