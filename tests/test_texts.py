@@ -4,6 +4,7 @@ import ast
 import re
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,11 @@ def placeholders(wording: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(wording) if name is not None}
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for folder in ("bot", "handlers", "prompts"):
-        for file in sorted((REPO / folder).rglob("*.py")):
-            yield file.relative_to(REPO), ast.parse(file.read_text(encoding="utf-8"))
+@cache
+def walked() -> tuple[tuple[Path, ast.AST], ...]:
+    """Every node of our code, with its file."""
+    files = [file for folder in ("bot", "handlers", "prompts") for file in sorted((REPO / folder).rglob("*.py"))]
+    return tuple((file.relative_to(REPO), node) for file in files for node in ast.walk(ast.parse(file.read_bytes())))
 
 
 def templates() -> Iterator[tuple[Path, nodes.Template]]:
@@ -46,10 +48,9 @@ def templates() -> Iterator[tuple[Path, nodes.Template]]:
 
 def literals() -> Iterator[tuple[str, str]]:
     """Every string that stands in code or templates, with its file."""
-    for file, tree in trees():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value, str(file)
+    for file, node in walked():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value, str(file)
     for file, template in templates():
         for constant in template.find_all(nodes.Const):
             if isinstance(constant.value, str):
@@ -70,8 +71,8 @@ def beginnings() -> tuple[str, ...]:
 
 def filled() -> Iterator[tuple[str, set[str], str]]:
     """Every wording that code asks for by its name, with the names of the values it hands over."""
-    for file, tree in trees():
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+    for file, call in walked():
+        if isinstance(call, ast.Call):
             given = {keyword.arg: keyword.value for keyword in call.keywords}
             key = given["key"] if "key" in given else call.args[0] if len(call.args) == 1 else None
             if isinstance(key, ast.Constant) and key.value in KEYS and None not in given:
