@@ -5,6 +5,7 @@ A test that needs more than Python packages is skipped with a message; `--requir
 
 import errno
 import ipaddress
+import os
 import shutil
 import socket
 import sys
@@ -23,6 +24,8 @@ NOBODY = (".invalid", ".test", ".example", "example.com", "example.org", "exampl
 NOWHERE = [ipaddress.ip_network(block) for block in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 
 reached: list[str] = []
+measuring: dict[str, str] = {}
+"""The variables under which a child process is measured, where coverage is; a test adds them to a child's own."""
 
 
 class OutsideWorldError(OSError):
@@ -38,6 +41,23 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     del config
     sys.addaudithook(_stay_here)  # sees connections of every library, also from C and from other threads
+    _set_measuring_aside()
+
+
+def pytest_collection():
+    _set_measuring_aside()  # again: workers of pytest-xdist start to measure after they were configured
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(
+        key=lambda item: item.get_closest_marker("slow") is None
+    )  # the long ones first, so that all cores end together
+
+
+def _set_measuring_aside():
+    """Keeps coverage out of child processes, which it makes twice as slow, unless a test asks for it."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS_")]:
+        measuring[name] = os.environ.pop(name)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import shutil
 import socket
 import sqlite3
 from contextlib import asynccontextmanager
@@ -49,11 +50,24 @@ def filled() -> list[Report]:
     return [newer, english, old, corrected, empty]
 
 
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """A store with those reports, filled once."""
+    path = tmp_path_factory.mktemp("filled") / "paperboy.db"
+
+    async def fill():
+        async with SqliteStore.open(path) as opened:
+            for made in filled():
+                await opened.keep_report(made)
+
+    asyncio.run(fill())
+    return path
+
+
 @pytest.fixture
-async def store(tmp_path):
-    async with SqliteStore.open(tmp_path / "paperboy.db", busy_seconds=0.05) as opened:
-        for made in filled():
-            await opened.keep_report(made)
+async def store(file, tmp_path):
+    shutil.copy(file, tmp_path)
+    async with SqliteStore.open(tmp_path / file.name, busy_seconds=0.05) as opened:
         yield opened
 
 

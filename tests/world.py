@@ -13,6 +13,7 @@ from typing import Any
 
 from bot.schedule import default_day
 from tests.arxiv_standin import ArxivStandIn, Entry
+from tests.conftest import measuring
 from tests.huggingface_standin import HuggingFaceStandIn, an_item
 from tests.model_standin import ModelStandIn
 from tests.slack_standin import SlackStandIn
@@ -90,6 +91,7 @@ api_url = "{self.slack.api_url}"
             "PAPERBOY_SLACK__BOT_TOKEN": self.slack.token,
             "PAPERBOY_LLM__API_KEY": KEY,
             "COLUMNS": "100",
+            **measuring,
             **self.variables,
         }
 
