@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -72,10 +71,3 @@ def test_an_install_that_failed_is_tried_again(make, tmp_path):
     assert make("demo").returncode == 0
     asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
     assert [line.split()[1] for line in asked] == ["pip", "pip", "bot"]
-
-
-@pytest.mark.slow
-def test_a_python_that_is_new_enough_makes_the_environment(make, tmp_path):
-    done = make(".venv/bin/python", f"PYTHON={sys.executable}")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / ".venv" / "bin" / "pip").exists()
