@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lock clean
+.PHONY: help demo run test coverage check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -20,7 +20,10 @@ demo: $(RUN)  ## a whole day in the terminal and as a web page, with no account 
 run: $(RUN)  ## the bot: schedule, delivery and web archive (settings: config/config.toml)
 	@$(BIN)/python -m bot run $(ARGS)
 
-test: $(DEV)  ## all tests, with their coverage
+test: $(DEV)  ## all tests
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+coverage: $(DEV)  ## all tests with their coverage and its floors (half as slow again)
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report= --cov-fail-under=90 $(ARGS)
 	$(BIN)/python .ci/coverage_floors.py
 

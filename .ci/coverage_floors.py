@@ -1,4 +1,4 @@
-"""The floors under the coverage that `make test` has just measured: most branches anywhere, all where it counts."""
+"""The floors under the coverage that the tests have just measured: most branches anywhere, all where it counts."""
 
 import json
 import sys
