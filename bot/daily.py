@@ -3,15 +3,28 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from bot import delivery, texts
-from bot.errors import BotError, SourceError
+from bot.errors import BotError, ModelError, SettingsError, SourceError
 from bot.lists import end_of
-from bot.models import ChannelPlan, Delivery, DeliveryState, Profile, Ranking, Report, ReportKey, Seconds, Usage
+from bot.models import (
+    AnalystKind,
+    ChannelPlan,
+    DayList,
+    Delivery,
+    DeliveryState,
+    Part,
+    PartState,
+    Ranking,
+    Report,
+    ReportKey,
+    Seconds,
+    Usage,
+)
 from bot.report import compose
 from bot.report.document import Document, Links
 from bot.reporter import Edition, Progress, Reporter, Stopwatch, no_progress
@@ -25,7 +38,7 @@ class Job:
 
     `exact`: this very day was asked for, so an empty list is not replaced by an earlier one. `again` asks the model
     anew and posts a correction. `late` holds when a channel's report was due, for channels that get it late.
-    `instead_of` is the day without a list that this day's report stands in for.
+    `instead_of` is the day without a list that this day's report stands in for. `retry` sends again what had failed.
     """
 
     day: date
@@ -34,6 +47,7 @@ class Job:
     again: bool = False
     late: Mapping[str, datetime] = field(default_factory=dict)
     instead_of: date | None = None
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,135 +59,201 @@ class Summary:
     usage: Usage = field(default_factory=Usage)
     seconds: Seconds = field(default_factory=Seconds)
 
-    def __add__(self, other: "Summary") -> "Summary":
-        return Summary(
-            self.reports + other.reports,
-            self.deliveries + other.deliveries,
-            self.usage + other.usage,
-            _slowest(self.seconds, other.seconds),
-        )
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A channel and the key of the delivery that brings it the report; None when that could not be planned."""
+
+    plan: ChannelPlan
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One report of a job, the channels that get it, and what making it took (nothing when it stood already)."""
+
+    report: Report
+    planned: tuple[Planned, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    seconds: Seconds = field(default_factory=Seconds)
+
+
+Ready = Callable[[Planned], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Daily:
-    """Does jobs. What is in the store is never made again, what was sent never sent again."""
+    """Does jobs. What was published is never made again, what was sent never sent again."""
 
     reporter: Reporter
     courier: delivery.Courier
     links: Links
+    _days: defaultdict[tuple[date, str], asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def run(self, job: Job, progress: Progress = no_progress) -> Summary:
         """Makes and delivers. One channel's trouble is its own; raises SourceError and StoreError, which are all's."""
         watch = Stopwatch(self.reporter.clock)
+        works: list[asyncio.Task[Delivery]] = []
+
+        async def ready(planned: Planned) -> None:
+            works.append(asyncio.create_task(self._deliver(planned)))
+
+        try:
+            made = await self.prepare(job, ready, progress)
+        finally:
+            deliveries = await asyncio.gather(*works)
+        return _summary(made, tuple(deliveries), watch.total())
+
+    async def prepare(self, job: Job, ready: Ready, progress: Progress = no_progress) -> tuple[Made, ...]:
+        """Makes and plans; `ready` gets each channel's delivery as soon as its report is there."""
         by_profile: defaultdict[str, list[ChannelPlan]] = defaultdict(list)
         for plan in job.plans:
             by_profile[plan.profile.name].append(plan)
-        works = [self._profile(replace(job, plans=tuple(plans)), progress) for plans in by_profile.values()]
-        results = await asyncio.gather(*works, return_exceptions=True)
-        for result in results:
+        works = [self._profile(replace(job, plans=tuple(plans)), ready, progress) for plans in by_profile.values()]
+        done = await asyncio.gather(*works, return_exceptions=True)
+        for result in done:
             if isinstance(result, BaseException):
                 raise result
-        done = _sum(result for result in results if isinstance(result, Summary))
-        total = watch.total()
-        made = done.seconds.list + done.seconds.score + done.seconds.deep_dive
-        return replace(done, seconds=replace(done.seconds, total=total, deliver=max(0.0, total - made)))
+        return tuple(made for result in done if isinstance(result, tuple) for made in result)
 
     async def preview(self, job: Job, progress: Progress = no_progress) -> Summary:
-        """The reports of the job, posted nowhere; a published one as it was published."""
-        made = Summary()
+        """The reports of the job, neither posted nor kept; a published one as it was published."""
+        watch = Stopwatch(self.reporter.clock)
+        made: list[Made] = []
         bases: dict[str, Ranking] = {}
         day = job.day if job.exact else (await self.reporter.lists.newest(job.day)).day
         for profile, language in dict.fromkeys((plan.profile, plan.language) for plan in job.plans):
-            base = bases.get(profile.name)
-            made += await self._report(replace(job, day=day), profile, language, base, progress)
-            if job.again:
-                bases.setdefault(profile.name, made.reports[-1].ranking)
-        return made
+            standing = None if job.again else await self.reporter.store.report(day, profile.name, language)
+            if standing:
+                one = Made(standing)
+            else:
+                edition = Edition(day, profile, language, fresh=job.again, base=bases.get(profile.name))
+                one = _made(await self.reporter.report(edition, progress))
+            bases.setdefault(profile.name, one.report.ranking)
+            made.append(one)
+        return _summary(made, (), watch.total())
 
     def documents(self, report: Report, *, late: str | None = None) -> tuple[Document, ...]:
         """What a reader of `report` sees, in its language. `late`: when it was due, by the reader's clock."""
-        words = texts.load(report.key.language)
-        return compose.report(report, words, links=self.links, late=late, min_score=self.reporter.rules.min_score)
+        return compose.report(report, texts.load(report.key.language), links=self.links, late=late)
 
-    async def _profile(self, job: Job, progress: Progress) -> Summary:
+    async def _profile(self, job: Job, ready: Ready, progress: Progress) -> tuple[Made, ...]:
         """Its languages one after another: the first one's sub-scores and choice hold for the rest."""
-        works: list[asyncio.Task[Summary]] = []
-        base: Ranking | None = None
+        made: list[Made] = []
+        for language in dict.fromkeys(plan.language for plan in job.plans):
+            plans = tuple(plan for plan in job.plans if plan.language == language)
+            base = made[0].report.ranking if made and job.again else None
+            for day, some in (await self._days_of(replace(job, plans=plans))).items():
+                its = replace(job, day=day, plans=some, instead_of=None if day == job.day else job.day)
+                one = await self._planned(its, language, base, ready, progress)
+                made += [one] if one else []
+        return tuple(made)
+
+    async def _planned(
+        self, job: Job, language: str, base: Ranking | None, ready: Ready, progress: Progress
+    ) -> Made | None:
+        """One report and its channels. A broken prompt of one language is that language's trouble alone."""
         try:
-            for language in dict.fromkeys(plan.language for plan in job.plans):
-                plans = tuple(plan for plan in job.plans if plan.language == language)
-                for day, some in (await self._days(replace(job, plans=plans), language)).items():
-                    made = await self._report(replace(job, day=day), some[0].profile, language, base, progress)
-                    base = (base or made.reports[0].ranking) if job.again else None
-                    instead_of = None if day == job.day else job.day
-                    its = replace(job, day=day, plans=some, instead_of=instead_of)
-                    works.append(asyncio.create_task(self._deliver(made, its)))
-        finally:
-            done = await asyncio.gather(*works)
-        return _sum(done)
-
-    async def _days(self, job: Job, language: str) -> Mapping[date, tuple[ChannelPlan, ...]]:
-        """Which day's report each channel gets: an empty day walks back, unless the channel had that report already."""
-        profile = job.plans[0].profile
-        if job.exact or await self.reporter.store.planned_report(job.day, profile.name, language):
-            return {job.day: job.plans}
-        found = await self.reporter.lists.newest(job.day)
-        if found.day == job.day and found.papers:
-            return {job.day: job.plans}
-        if self.reporter.clock.now() < end_of(job.day):
-            raise SourceError(f"the list of {job.day} is not there yet")
-        behind = []
-        if found.papers:
-            behind = [plan for plan in job.plans if not await self._had(found.day, plan)]
-        rest = tuple(plan for plan in job.plans if plan not in behind)
-        return {day: plans for day, plans in ((found.day, tuple(behind)), (job.day, rest)) if plans}
-
-    async def _report(
-        self, job: Job, profile: Profile, language: str, base: Ranking | None, progress: Progress
-    ) -> Summary:
-        store = self.reporter.store
-        editions = await store.planned_editions(job.day, profile.name, language)
-        if editions and not job.again:
-            published = await store.report(job.day, profile.name, language)
-            if published:
-                return Summary(reports=(published,))
-        number = editions[-1] + 1 if editions else 1
-        edition = Edition(job.day, profile, language, number, fresh=job.again, base=base)
-        report = await self.reporter.report(edition, progress)
-        return Summary(reports=(report,), usage=report.usage, seconds=report.seconds)
-
-    async def _deliver(self, made: Summary, job: Job) -> Summary:
-        [report] = made.reports
-        if report.note and job.exact:
+            made = await self._report(job, language, base, progress)
+        except SettingsError as error:
+            logger.error("no report: %s", error, extra={"language": language})  # noqa: TRY400 - says it all
+            for plan in job.plans:
+                await ready(Planned(plan, None))
+            return None
+        if made.report.note and job.exact:
             return made
-        deliveries = await asyncio.gather(*(self._to_channel(report, plan, job) for plan in job.plans))
-        return replace(made, deliveries=tuple(deliveries))
+        planned = [await self._plan(made.report, plan, job) for plan in job.plans]
+        for one in planned:
+            await ready(one)
+        return replace(made, planned=tuple(planned))
 
-    async def _to_channel(self, report: Report, plan: ChannelPlan, job: Job) -> Delivery:
-        """Brings the report to one channel. Whatever goes wrong here stays here."""
+    async def _days_of(self, job: Job) -> Mapping[date, tuple[ChannelPlan, ...]]:
+        """Which day's report each channel gets: an empty day walks back, unless the channel had that report already."""
+        if job.exact:
+            return {job.day: job.plans}
+        days: defaultdict[date, list[ChannelPlan]] = defaultdict(list)
+        found: DayList | None = None
+        for plan in job.plans:
+            day = await self._known_day(job.day, plan)
+            if day is None:
+                found = found or await self.reporter.lists.newest(job.day)
+                day = await self._new_day(job.day, plan, found)
+            days[day].append(plan)
+        return {day: tuple(plans) for day, plans in days.items()}
+
+    async def _known_day(self, day: date, plan: ChannelPlan) -> date | None:
+        """The day whose report this channel got for `day` before."""
+        if await self._had(day, plan):
+            return day
+        instead = await delivery.settled_with(self.reporter.store, plan, day)
+        return date.fromisoformat(instead) if instead else None
+
+    async def _new_day(self, day: date, plan: ChannelPlan, found: DayList) -> date:
+        if found.day == day and found.papers:
+            return day
+        if self.reporter.clock.now() < end_of(day):
+            raise SourceError(f"the list of {day} is not there yet")
+        return found.day if found.papers and not await self._had(found.day, plan) else day
+
+    async def _report(self, job: Job, language: str, base: Ranking | None, progress: Progress) -> Made:
+        """The published report, or a new one, published. One at a time: what one language chose holds for all."""
+        store, profile = self.reporter.store, job.plans[0].profile
+        async with self._days[job.day, profile.name]:
+            standing = await store.report(job.day, profile.name, language)
+            if standing and not job.again:
+                return Made(standing)
+            number = standing.key.edition + 1 if standing else 1
+            edition = Edition(job.day, profile, language, number, fresh=job.again, base=base)
+            report = await self.reporter.report(edition, progress)
+            if standing and _is_worse(report, standing):
+                reason = report.ranking.fallback or "failure.model"
+                raise ModelError("the model could score nothing; the published report stands", key=reason)
+            return replace(_made(report), report=await store.keep_report(report))
+
+    async def _plan(self, report: Report, plan: ChannelPlan, job: Job) -> Planned:
+        """Freezes what the channel will be sent, unless it was planned before. Whatever goes wrong here stays here."""
         key = report.key if job.again else await self._delivered_key(report.key, plan)
         name = delivery.delivery_key(key, plan.address)
         try:
-            if not await self.courier.store.delivery(name):
-                await self._plan(report, plan, job)
+            parts = await self.courier.store.delivery(name)
+            if not parts:
+                await self._freeze(report, plan, job)
+            elif job.retry:
+                await self.retry(parts)
             if job.instead_of:
-                reason = f"no list; {job.day} instead"
-                await delivery.settle_day(self.reporter.store, plan, job.instead_of, reason)
-            return await delivery.deliver(name, self.courier)
+                await delivery.settle_day(self.reporter.store, plan, job.instead_of, job.day.isoformat())
+        except BotError as error:
+            logger.error("not planned: %s", error, extra={"channel": plan.name})  # noqa: TRY400 - says it all
+            return Planned(plan, None)
+        except Exception:
+            logger.exception("not planned", extra={"channel": plan.name})
+            return Planned(plan, None)
+        return Planned(plan, name)
+
+    async def retry(self, parts: Sequence[Part]) -> None:
+        """Puts what had failed back to be sent: it surely was not posted. The unknown is the operator's to settle."""
+        for part in parts:
+            if part.state is PartState.FAILED:
+                await self.courier.store.settle(part.key, PartState.PLANNED)
+
+    async def _freeze(self, report: Report, plan: ChannelPlan, job: Job) -> None:
+        due = job.late.get(plan.name)
+        late = f"{due.astimezone(ZoneInfo(plan.timezone)):%H:%M}" if due else None
+        channel = self.courier.channels(plan.address)
+        documents, now = self.documents(report, late=late), self.reporter.clock.now()
+        parts = delivery.plan(report.key, channel, documents, name=plan.name, now=now, late=due is not None)
+        await self.courier.store.plan(report.key, parts)
+
+    async def _deliver(self, planned: Planned) -> Delivery:
+        plan = planned.plan
+        try:
+            if planned.key is not None:
+                return replace(await delivery.deliver(planned.key, self.courier), channel=plan.name)
         except BotError as error:
             logger.error("not delivered: %s", error, extra={"channel": plan.name})  # noqa: TRY400 - says it all
         except Exception:
             logger.exception("not delivered", extra={"channel": plan.name})
-        return Delivery(name, plan.name, plan.address, DeliveryState.FAILED, 0)
-
-    async def _plan(self, report: Report, plan: ChannelPlan, job: Job) -> None:
-        due = job.late.get(plan.name)
-        late = f"{due.astimezone(ZoneInfo(plan.timezone)):%H:%M}" if due else None
-        documents = self.documents(report, late=late)
-        channel = self.courier.channels(plan.address)
-        now = self.reporter.clock.now()
-        parts = delivery.plan(report.key, channel, documents, name=plan.name, now=now, late=due is not None)
-        await self.courier.store.plan(report.key, parts)
+        return Delivery(planned.key or "", plan.name, plan.address, DeliveryState.FAILED, 0)
 
     async def _had(self, day: date, plan: ChannelPlan) -> bool:
         key = await self._delivered_key(ReportKey(day, plan.profile.name, plan.language), plan)
@@ -189,16 +269,31 @@ class Daily:
         return key
 
 
-def _sum(summaries: Iterable[Summary]) -> Summary:
-    return sum(summaries, start=Summary())
+def _made(report: Report) -> Made:
+    return Made(report, usage=report.usage, seconds=report.seconds)
 
 
-def _slowest(one: Seconds, other: Seconds) -> Seconds:
-    """Works that ran side by side took as long as the slower one."""
+def _is_worse(report: Report, standing: Report) -> bool:
+    """Would a correction replace a model's work by the extractive analyst's?"""
+    return report.analyst is AnalystKind.EXTRACTIVE and standing.analyst is AnalystKind.MODEL
+
+
+def _summary(made: Sequence[Made], deliveries: tuple[Delivery, ...], total: float) -> Summary:
+    by_profile: defaultdict[str, list[Seconds]] = defaultdict(list)
+    for one in made:
+        by_profile[one.report.key.profile].append(one.seconds)
+    sums = [_in_turn(seconds) for seconds in by_profile.values()] or [Seconds()]
+    slowest = max(sums, key=lambda one: one.list + one.score + one.deep_dive)
+    making = slowest.list + slowest.score + slowest.deep_dive
+    seconds = replace(slowest, total=total, deliver=max(0.0, total - making) if deliveries else 0.0)
+    usage = sum((one.usage for one in made), start=Usage())
+    return Summary(tuple(one.report for one in made), deliveries, usage, seconds)
+
+
+def _in_turn(seconds: Sequence[Seconds]) -> Seconds:
+    """Languages of a profile come one after another."""
     return Seconds(
-        max(one.total, other.total),
-        max(one.list, other.list),
-        max(one.score, other.score),
-        max(one.deep_dive, other.deep_dive),
-        max(one.deliver, other.deliver),
+        list=sum(one.list for one in seconds),
+        score=sum(one.score for one in seconds),
+        deep_dive=sum(one.deep_dive for one in seconds),
     )

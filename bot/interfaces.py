@@ -179,7 +179,7 @@ class Rankings(Protocol):
     """Store: rankings and what reports chose."""
 
     async def keep_ranking(self, ranking: Ranking) -> None:
-        """Keeps it as the ranking of (day, profile name, language), replacing an earlier one."""
+        """Keeps it as the ranking of (day, profile name, language), unless a report has published that one."""
 
     async def ranking(self, day: date, profile: str, language: str) -> Ranking | None: ...
     async def rankings(self, day: date, profile: str) -> tuple[Ranking, ...]:
@@ -191,9 +191,14 @@ class Rankings(Protocol):
 
 
 class Reports(Protocol):
-    """Store: finished reports."""
+    """Store: published reports. A preview is never kept."""
 
-    async def keep_report(self, report: Report) -> None: ...
+    async def keep_report(self, report: Report) -> Report:
+        """Publishes the report with its ranking and choice, in one transaction, and gives the one that stands.
+
+        Where this edition was published before, by whatever process, that one stands and nothing changes.
+        """
+
     async def report(self, day: date, profile: str, language: str) -> Report | None:
         """The latest edition."""
 

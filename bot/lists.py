@@ -29,15 +29,15 @@ def end_of(day: date) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class DayLists:
-    """Lists from the store once they were captured complete, else from the source."""
+    """Lists from the store once they were captured complete, else from the source. Without a store none is kept."""
 
     source: Source
-    store: Lists
+    store: Lists | None
     clock: Clock
 
     async def of(self, day: date) -> DayList:
         """The list of `day`, empty when there is none. Raises SourceError, unless an early capture is in the store."""
-        kept = await self.store.list_of(day)
+        kept = await self.store.list_of(day) if self.store else None
         if kept and kept.papers and kept.captured_at >= end_of(day):
             return kept
         try:
@@ -47,7 +47,7 @@ class DayLists:
                 logger.warning("list taken from the store", extra={"day": str(day)})
                 return kept
             raise
-        if fresh.papers:
+        if fresh.papers and self.store:
             await self.store.keep_list(fresh)
         return fresh
 

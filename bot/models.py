@@ -161,6 +161,10 @@ class SubScores:
     rigor: int
 
 
+# How high a score is, in a word; scoring.BANDS says from where on. "failed" is a paper without a score.
+Band = Literal["excellent", "good", "fair", "low", "failed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """What a paper is worth to a profile: `value` 0-100, computed by code from `sub`. `prompt` is the prompt's ref.
@@ -196,7 +200,11 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The scored list of a day for a profile, best first, failed papers last. `listed` counts the whole list."""
+    """The scored list of a day for a profile, best first, failed papers last. `listed` counts the whole list.
+
+    `fallback` is the wording key of why the model could score nothing and the extractive analyst took over; None where
+    it did, or where there is none.
+    """
 
     day: date
     profile: Profile
@@ -207,6 +215,7 @@ class Ranking:
     analyst: AnalystKind
     created_at: datetime
     origin: str = "huggingface"
+    fallback: str | None = None
 
     @property
     def scored(self) -> int:
@@ -369,7 +378,8 @@ class ReportKey:
 class Report:
     """One day for one (profile, language), shared by all channels that want it.
 
-    A day without a list is a report with a `note` (a wording key, `note.no_list`) and an empty ranking.
+    A day without a list is a report with a `note` (a wording key, `note.no_list`) and an empty ranking. `model` names
+    the models that answered, "" when none did. `min_score` and `wanted` (deep dives) are what choosing went by.
     """
 
     key: ReportKey
@@ -382,6 +392,8 @@ class Report:
     seconds: Seconds
     created_at: datetime
     note: str | None = None
+    min_score: int = 0
+    wanted: int = 0
 
 
 class PlatformName(StrEnum):

@@ -7,7 +7,7 @@ from datetime import date
 from bot.errors import ModelError, NotFoundError
 from bot.interfaces import Brief
 from bot.models import AnalystKind, ArxivId, DeepDive, Paper, Profile, Ranking
-from bot.reporter import Edition, Progress, Reporter, no_progress
+from bot.reporter import Edition, Progress, Reporter, no_progress, version_note
 
 logger = logging.getLogger(__name__)
 
@@ -21,15 +21,20 @@ class OnDemand:
     async def deep_dive(self, arxiv_id: ArxivId, brief: Brief) -> DeepDive:
         """Reads one paper for a profile; extractive when the model fails. Raises NotFoundError, SourceError."""
         paper = await self._paper(arxiv_id)
+        dive = await self._read(paper, brief)
+        version = paper.arxiv_id.version or await self._listed_version(paper.arxiv_id)
+        return replace(dive, paper=replace(dive.paper, arxiv_id=ArxivId(paper.arxiv_id.id, version)))
+
+    async def _read(self, paper: Paper, brief: Brief) -> DeepDive:
         full_text = await self.reporter.full_texts.fetch(paper)
-        if self.reporter.analyst:
-            try:
-                return await self.reporter.analyst.deep_dive(paper, full_text, brief)
-            except ModelError as error:
-                logger.warning("deep dive failed", extra={"paper": str(arxiv_id), "reason": str(error)})
-                dive = await self.reporter.extractive.deep_dive(paper, full_text, brief)
-                return replace(dive, flags=(*dive.flags, error.key))
-        return await self.reporter.extractive.deep_dive(paper, full_text, brief)
+        if self.reporter.analyst is None:
+            return await self.reporter.extractive.deep_dive(paper, full_text, brief)
+        try:
+            return await self.reporter.analyst.deep_dive(paper, full_text, brief)
+        except ModelError as error:
+            logger.warning("deep dive failed", extra={"paper": str(paper.arxiv_id), "reason": str(error)})
+            dive = await self.reporter.extractive.deep_dive(paper, full_text, brief)
+            return replace(dive, flags=(*dive.flags, error.key))
 
     async def top(self, profile: Profile, language: str, day: date, progress: Progress = no_progress) -> Ranking:
         """The ranking of `day`, scored now unless it is known. Raises SourceError; empty when there is no list."""
@@ -42,9 +47,14 @@ class OnDemand:
         """An extractive ranking is made anew once there is a model, unless a report has published its choice."""
         return ranking.analyst is AnalystKind.MODEL or self.reporter.analyst is None or bool(ranking.chosen)
 
+    async def _listed_version(self, arxiv_id: ArxivId) -> int | None:
+        """The version that a listed paper turned out to be, where arXiv has said so."""
+        named = await self.reporter.store.note(version_note(arxiv_id))
+        return int(named) if named else None
+
     async def _paper(self, arxiv_id: ArxivId) -> Paper:
         kept = await self.reporter.store.paper(arxiv_id.id)
-        if kept and arxiv_id.version in (None, kept.arxiv_id.version):
+        if kept and arxiv_id.version in (None, kept.arxiv_id.version, await self._listed_version(arxiv_id)):
             return kept
         found = await self.reporter.metadata.papers([arxiv_id]) if self.reporter.metadata else {}
         if arxiv_id.id not in found:

@@ -10,6 +10,7 @@ from bot.delivery import Trouble
 from bot.interfaces import Channel, Thread
 from bot.models import Address, ChannelPlan
 from bot.report.document import Document, Note, Span
+from bot.report.inline import spans
 
 logger = logging.getLogger(__name__)
 
@@ -39,4 +40,4 @@ class Operator:
         words = texts.load(language)
         title = words("operator.title")
         line = words(trouble.key, **trouble.values)
-        return Document("trouble", (Span(title, bold=True),), (Note((Span(line),), "warning"),), line, language)
+        return Document("trouble", (Span(title, bold=True),), (Note(spans(line), "warning"),), line, language)

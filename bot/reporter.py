@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from bot.errors import BotError, ModelError
@@ -13,6 +13,7 @@ from bot.interfaces import Analyst, Brief, Clock, FullTexts, Metadata, Store
 from bot.lists import DayLists
 from bot.models import (
     AnalystKind,
+    ArxivId,
     DayList,
     DeepDive,
     Meter,
@@ -86,29 +87,23 @@ class Reporter:
     clock: Clock
     rules: Rules
     warm_up: Callable[[], Awaitable[None]] | None = None
-    _days: defaultdict[tuple[date, str], asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def rank(self, edition: Edition, progress: Progress = no_progress) -> Ranking:
         """Scores the day's list, chooses nothing, and keeps the ranking. Raises SourceError."""
         async with self._warm():
-            day_list = await self.lists.of(edition.day)
-            ranking = await self._score(edition, day_list, Meter(), progress)
+            edition = await self._based(edition)
+            ranking = await self._score(edition, await self._papers(edition), Meter(), progress)
         if ranking.entries:
             await self.store.keep_ranking(ranking)
         return ranking
 
     async def report(self, edition: Edition, progress: Progress = no_progress) -> Report:
-        """Makes and keeps the report. A day without a list gives one with a note. Raises SourceError, StoreError.
+        """Makes the report and keeps nothing but its analyses. A day without a list gives one with a note.
 
-        One at a time for a (day, profile): what the first language chose holds for the others.
+        Raises SourceError, StoreError, SettingsError for a broken prompt.
         """
-        async with self._days[edition.day, edition.profile.name]:
-            async with self._warm():
-                report = await self._report(edition, progress)
-            if report.ranking.entries:
-                await self.store.keep_ranking(report.ranking)
-            await self.store.keep_report(report)
-            return report
+        async with self._warm():
+            return await self._report(await self._based(edition), progress)
 
     @asynccontextmanager
     async def _warm(self) -> AsyncIterator[None]:
@@ -123,7 +118,7 @@ class Reporter:
     async def _report(self, edition: Edition, progress: Progress) -> Report:
         watch, meter = Stopwatch(self.clock), Meter()
         progress("list", 0, 1)
-        day_list = await self.lists.of(edition.day)
+        day_list = await self._papers(edition)
         listing = watch.lap()
         extras = asyncio.create_task(self._extras(day_list.papers[: self.rules.papers]))
         try:
@@ -137,18 +132,46 @@ class Reporter:
             extras.cancel()
         chosen = [dive.paper.arxiv_id.id for dive in dives]
         ranking = replace(ranking, entries=mark_chosen(_with_extras(ranking.entries, known), chosen))
+        dives = tuple(replace(dive, paper=known.get(dive.paper.arxiv_id.id, dive.paper)) for dive in dives)
+        for dive in dives:
+            if dive.paper.arxiv_id.version:
+                await self.store.keep_note(version_note(dive.paper.arxiv_id), str(dive.paper.arxiv_id.version))
         return Report(
             key=edition.key,
             ranking=ranking,
-            deep_dives=tuple(replace(dive, paper=known.get(dive.paper.arxiv_id.id, dive.paper)) for dive in dives),
+            deep_dives=dives,
             analyst=ranking.analyst,
-            model=self.analyst.model if self.analyst and ranking.analyst is AnalystKind.MODEL else "",
-            prompts=self._analyst(ranking.analyst).prompts(edition.language),
+            model=", ".join(_models(ranking, dives)),
+            prompts=self._prompts(ranking, dives, edition.language),
             usage=meter.usage,
             seconds=Seconds(total=watch.total(), list=listing, score=scoring, deep_dive=watch.lap()),
             created_at=self.clock.now(),
             note=None if day_list.papers else "note.no_list",
+            min_score=self.rules.min_score,
+            wanted=self.rules.deep_dives,
         )
+
+    def _prompts(self, ranking: Ranking, dives: Sequence[DeepDive], language: str) -> tuple[str, ...]:
+        return self.analyst.prompts(language) if self.analyst and any(_models(ranking, dives)) else ()
+
+    async def _papers(self, edition: Edition) -> DayList:
+        """The day's list, or just the papers whose judgement is taken over."""
+        if edition.base is None:
+            return await self.lists.of(edition.day)
+        base = edition.base
+        papers = tuple(entry.paper for entry in base.entries)
+        return DayList(base.day, papers, base.created_at, base.skipped, base.origin)
+
+    async def _based(self, edition: Edition) -> Edition:
+        """With the published ranking of another language, whose sub-scores, order and choice hold for this one."""
+        if edition.base or edition.fresh:
+            return edition
+        for ranking in await self.store.rankings(edition.day, edition.profile.name):
+            if ranking.language == edition.language or ranking.profile.hash != edition.profile.hash:
+                continue
+            if await self.store.planned_report(ranking.day, ranking.profile.name, ranking.language):
+                return replace(edition, base=ranking)
+        return edition
 
     def _analyst(self, kind: AnalystKind) -> Analyst:
         return self.analyst if self.analyst and kind is AnalystKind.MODEL else self.extractive
@@ -175,46 +198,28 @@ class Reporter:
 
     async def _score(self, edition: Edition, day_list: DayList, meter: Meter, progress: Progress) -> Ranking:
         brief = Brief(edition.profile, edition.language, meter, edition.fresh)
-        papers = day_list.papers[: self.rules.papers]
-        base = edition.base or await self._base(edition, papers)
+        base, papers = edition.base, day_list.papers[: self.rules.papers]
         analyst = self._analyst(base.analyst if base else AnalystKind.MODEL)
         entries = await self._score_all(papers, analyst, brief, progress)
+        fallback = base.fallback if base else None
         if analyst is not self.extractive and papers and not any(entry.score for entry in entries):
+            fallback = _commonest(entry.failure for entry in entries)
             analyst = self.extractive
             entries = await self._score_all(papers, analyst, brief, progress)
         since = edition.day - timedelta(days=self.rules.repeat_after_days)
         reported = await self.store.chosen_before(edition.profile.name, edition.day, since)
-        entries = take_over(base, entries) if base else mark_reported(order(entries), reported)
         return Ranking(
             day=edition.day,
             profile=edition.profile,
             language=edition.language,
-            entries=entries,
-            listed=len(day_list.papers) + day_list.skipped,
+            entries=take_over(base, entries) if base else mark_reported(order(entries), reported),
+            listed=base.listed if base else len(day_list.papers) + day_list.skipped,
             skipped=day_list.skipped,
-            analyst=analyst.kind,
+            analyst=base.analyst if base else analyst.kind,
             created_at=self.clock.now(),
             origin=day_list.origin,
+            fallback=fallback,
         )
-
-    async def _base(self, edition: Edition, papers: Sequence[Paper]) -> Ranking | None:
-        """The ranking of the same day, profile and papers in another language, whose sub-scores and choice hold."""
-        if edition.fresh:
-            return None
-        ids = {paper.arxiv_id.id for paper in papers}
-        for ranking in await self.store.rankings(edition.day, edition.profile.name):
-            same = (
-                ranking.profile.hash == edition.profile.hash and {e.paper.arxiv_id.id for e in ranking.entries} == ids
-            )
-            if ranking.language != edition.language and same and await self._stands(ranking):
-                return ranking
-        return None
-
-    async def _stands(self, ranking: Ranking) -> bool:
-        """Was it published, or is it at least a model's whole work? Anything less is made anew."""
-        if await self.store.planned_report(ranking.day, ranking.profile.name, ranking.language):
-            return True
-        return ranking.analyst is AnalystKind.MODEL and bool(ranking.chosen or not ranking.failed)
 
     async def _score_all(
         self, papers: Sequence[Paper], analyst: Analyst, brief: Brief, progress: Progress
@@ -276,5 +281,27 @@ class Reporter:
         return await analyst.deep_dive(paper, await self.full_texts.fetch(paper), brief)
 
 
-def _with_extras(entries: Sequence[Ranked], known: dict[str, Paper]) -> tuple[Ranked, ...]:
-    return tuple(replace(entry, paper=known.get(entry.paper.arxiv_id.id, entry.paper)) for entry in entries)
+def version_note(arxiv_id: ArxivId) -> str:
+    """The note that holds which version of a listed paper arXiv named; lists themselves name none."""
+    return f"version:{arxiv_id.id}"
+
+
+def _with_extras(entries: Sequence[Ranked], known: Mapping[str, Paper]) -> tuple[Ranked, ...]:
+    """What arXiv added, without the version: analyses of listed papers are kept under the ID as it was listed."""
+    return tuple(
+        replace(entry, paper=replace(known[entry.paper.arxiv_id.id], arxiv_id=entry.paper.arxiv_id))
+        if entry.paper.arxiv_id.id in known
+        else entry
+        for entry in entries
+    )
+
+
+def _models(ranking: Ranking, dives: Sequence[DeepDive]) -> tuple[str, ...]:
+    """The models that answered, in the order of the report."""
+    scores = (entry.score for entry in ranking.entries if entry.score)
+    return tuple(dict.fromkeys(name for name in (*(s.model for s in scores), *(d.model for d in dives)) if name))
+
+
+def _commonest(failures: Iterable[str | None]) -> str | None:
+    counted = Counter(failure for failure in failures if failure)
+    return counted.most_common(1)[0][0] if counted else None

@@ -9,6 +9,7 @@ from bot.models import (
     AnalystKind,
     ArxivId,
     Basis,
+    DeepDive,
     PointCounts,
     PointKind,
     Ranked,
@@ -123,7 +124,6 @@ def test_failures_are_grouped_by_reason():
     ("scores", "repeated", "min_score", "said"),
     [
         ([52, 40], [], 60, "今日没有强相关论文：最高 52 分，未到 60 分的精选线，不作深度解读。完整排名见下。"),
-        ([52, 40], [], None, "今日没有强相关论文（最高 52 分），不作深度解读。完整排名见下。"),
         ([88, 40], [0], 60, "今日没有强相关论文：最高 40 分，未到 60 分的精选线，不作深度解读。完整排名见下。"),
         ([88], [0], 60, "今日的高分论文此前都已推荐过，不再重复解读。完整排名见下。"),
         ([88, 40], [], 60, "今日有论文达到精选线，但深度解读未能完成。完整排名见下。"),
@@ -134,13 +134,45 @@ def test_a_day_without_a_deep_dive_says_why(scores, repeated, min_score, said):
         Ranked(a_paper(n), a_score(value), reported_on=date(2026, 2, 20) if n in repeated else None)
         for n, value in enumerate(scores)
     ]
-    made = compose.digest(with_entries(entries), ZH, min_score=min_score)
+    made = compose.digest(replace(with_entries(entries), min_score=min_score, wanted=2), ZH)
     assert notes(made) == [said]
     assert not any(isinstance(block, document.Items) for block in made.blocks)
 
 
+def test_nothing_is_missing_where_no_deep_dive_was_wanted():
+    assert notes(compose.digest(replace(with_entries([Ranked(a_paper(1), a_score(90))]), wanted=0), ZH)) == []
+
+
+def test_what_no_model_did_is_said_for_each_work_by_itself():
+    extractive = {"analyst": AnalystKind.EXTRACTIVE}
+    by_model, by_hand = Ranked(a_paper(1), a_score(90)), Ranked(a_paper(1), a_score(90, **extractive))
+    plain, quoted = a_deep_dive(a_paper(1)), a_deep_dive(a_paper(1), **extractive)
+
+    def said(entry: Ranked, dive: DeepDive, analyst: AnalystKind, fallback: str | None = None) -> list[str]:
+        made = with_entries([replace(entry, chosen=True)])
+        ranking = replace(made.ranking, analyst=analyst, fallback=fallback)
+        return notes(compose.digest(replace(made, ranking=ranking, analyst=analyst, deep_dives=(dive,)), EN))
+
+    assert said(by_model, plain, AnalystKind.MODEL) == []
+    assert said(by_hand, quoted, AnalystKind.EXTRACTIVE) == [EN("digest.extractive")]
+    assert said(by_hand, plain, AnalystKind.EXTRACTIVE) == [EN("digest.extractive_scores")]
+    assert said(by_hand, plain, AnalystKind.MODEL) == [EN("digest.extractive_reasons")]
+    assert said(by_model, quoted, AnalystKind.MODEL) == [EN("digest.extractive_dives", count=1)]
+    assert said(by_hand, quoted, AnalystKind.EXTRACTIVE, "failure.timeout")[1:] == [
+        "The language model could not be used this time: the model timed out."
+    ]
+
+
+def test_a_reason_that_is_missing_is_said():
+    made = compose.digest(with_entries([Ranked(a_paper(1), a_score(90, reason=""))]), ZH)
+    [ranking] = [block for block in made.blocks if isinstance(block, document.Ranking)]
+    assert text_of(ranking.rows[0].reason) == "理由未能生成。"
+
+
 def test_a_day_on_which_nothing_was_scored_speaks_of_the_failure_alone():
-    made = compose.digest(with_entries([Ranked(a_paper(1), failure="failure.timeout")]), ZH, min_score=60)
+    made = compose.digest(
+        replace(with_entries([Ranked(a_paper(1), failure="failure.timeout")]), min_score=60, wanted=2), ZH
+    )
     assert notes(made) == ["0/1 篇完成评分，1 篇失败：模型超时"]
 
 
@@ -149,6 +181,7 @@ def test_late_corrected_extractive_and_broken_entries_are_said():
         key=ReportKey(DAY, "default", "zh", edition=2),
         ranking=replace(a_ranking(), skipped=3),
         analyst=AnalystKind.EXTRACTIVE,
+        deep_dives=(a_deep_dive(a_paper(1), analyst=AnalystKind.EXTRACTIVE),),
         model="",
         usage=Usage(),
         seconds=Seconds(total=0.04),
@@ -348,8 +381,9 @@ def test_sections_are_found_on_arxivs_html_page(number, anchor):
     "url",
     [
         "javascript:alert(1)",
-        "http://github.com/x",
+        "ftp://github.com/x",
         "https://localhost/x",
+        "https://github.com/x)![y](https://evil.example/t.png",
         "https://github.com@evil.example/x",
         "https://gіthub.com/x",
         "https://github.com/x y",
@@ -361,6 +395,11 @@ def test_sections_are_found_on_arxivs_html_page(number, anchor):
 def test_addresses_from_a_list_that_hide_where_they_lead_are_left_out(url):
     made = compose.deep_dive(a_deep_dive(a_paper(1, code_url=url)), ZH)
     assert "代码" not in facts(made)
+
+
+def test_an_address_without_encryption_is_shown_as_one():
+    made = compose.deep_dive(a_deep_dive(a_paper(1, project_url="http://rain.example.org/")), ZH)
+    assert facts(made)["项目主页"] == "http://rain.example.org"
 
 
 def test_top_shows_the_best_papers():

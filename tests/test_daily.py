@@ -91,8 +91,8 @@ def town(store):
     return Town(store)
 
 
-def plan_at(target: str, **changes) -> ChannelPlan:
-    return a_plan(target.strip("-"), address=Address(PlatformName.TELEGRAM, target), **changes)
+def plan_at(target: str, name: str = "", **changes) -> ChannelPlan:
+    return a_plan(name or target.strip("-"), address=Address(PlatformName.TELEGRAM, target), **changes)
 
 
 TEAM, LAB = plan_at("-1001"), plan_at("-1002")
@@ -191,6 +191,8 @@ async def test_an_empty_day_brings_the_last_list_that_was_not_reported(store):
     assert summary.reports[0].key.day == FRIDAY
     assert len(town.got(TEAM)) == 3
     assert await day_settled(store, TEAM, MONDAY)
+    again = await town.daily.run(Job(MONDAY, (TEAM,)))
+    assert (again.deliveries, len(town.got(TEAM))) == (summary.deliveries, 3)
 
 
 async def test_an_empty_day_after_a_reported_one_is_said_in_one_line(store):
@@ -202,8 +204,9 @@ async def test_an_empty_day_after_a_reported_one_is_said_in_one_line(store):
     assert "2026-02-23" in town.got(TEAM)[3]
     assert len(town.got(LAB)) == 3
     assert await day_settled(store, TEAM, MONDAY)
-    assert len((await town.daily.run(Job(MONDAY, (TEAM,)))).deliveries) == 1
-    assert len(town.got(TEAM)) == 4
+    again = await town.daily.run(Job(MONDAY, (TEAM, LAB)))
+    assert {line.channel: line.state for line in again.deliveries} == {"1001": "sent", "1002": "sent"}
+    assert (len(town.got(TEAM)), len(town.got(LAB))) == (4, 3)
 
 
 async def test_a_list_that_still_fills_is_waited_for(store):
@@ -245,6 +248,77 @@ async def test_a_preview_of_an_empty_day_shows_the_last_list(store):
     town = Town(store, {FRIDAY: a_day_list(5)})
     [made] = (await town.daily.preview(Job(MONDAY, (TEAM,)))).reports
     assert made.key.day == FRIDAY
+
+
+async def test_a_preview_leaves_nothing_that_a_later_run_would_post(town):
+    await town.daily.run(Job(DAY, (TEAM,)))
+    town.analyst.values = {"2602.00005": 99}
+    [preview] = (await town.daily.preview(Job(DAY, (TEAM,), again=True))).reports
+    assert preview.ranking.chosen[0] == "2602.00005"
+    summary = await town.daily.run(Job(DAY, (TEAM, LAB)))
+    assert str(summary.reports[0].key) == "2026-02-25/default.zh"
+    assert town.got(LAB) == town.got(TEAM)
+    assert (await town.store.ranking(DAY, "default", "zh")).chosen[0] != "2602.00005"
+
+
+async def test_a_preview_shows_a_published_report_as_it_was(town):
+    published = (await town.daily.run(Job(DAY, (TEAM,)))).reports
+    town.analyst.values = {"2602.00005": 99}
+    assert (await town.daily.preview(Job(DAY, (TEAM,)))).reports == published
+
+
+async def test_two_processes_at_once_publish_and_send_one_report(town, tmp_path):
+    async with SqliteStore.open(tmp_path / "paperboy.db") as second:
+        other = Town(second)
+        other.channels, other.analyst.values = town.channels, {"2602.00005": 99}
+        one, two = await asyncio.gather(town.daily.run(Job(DAY, (TEAM,))), other.daily.run(Job(DAY, (TEAM, LAB))))
+    standing = await town.store.report(DAY, "default", "zh")
+    assert one.reports[0].ranking.chosen == two.reports[0].ranking.chosen == standing.ranking.chosen
+    assert len(town.got(TEAM)) == 3
+    assert town.got(TEAM) == town.got(LAB)
+
+
+async def test_a_correction_without_its_model_is_not_posted(town):
+    await town.daily.run(Job(DAY, (TEAM,)))
+    town.analyst.values = {f"2602.0000{n}": ModelError("down", key="failure.unavailable") for n in range(1, 6)}
+    with pytest.raises(ModelError) as caught:
+        await town.daily.run(Job(DAY, (TEAM,), again=True))
+    assert caught.value.key == "failure.unavailable"
+    assert len(town.got(TEAM)) == 3
+
+
+async def test_a_broken_prompt_costs_its_language_alone(town):
+    def broken(paper, brief):
+        if brief.language == "zh":
+            raise SettingsError("prompts/score.zh.md: broken")
+        return real(paper, brief)
+
+    real, town.analyst.score = town.analyst.score, broken
+    summary = await town.daily.run(Job(DAY, (TEAM, plan_at("-1003", language="en"))))
+    assert [line.state for line in summary.deliveries] == [DeliveryState.FAILED, DeliveryState.SENT]
+
+
+async def test_what_failed_is_sent_when_it_is_run_again_by_hand(town):
+    town.at(TEAM.address).trouble = SendError("kicked", Outcome.GONE)
+    assert (await town.daily.run(Job(DAY, (TEAM,)))).deliveries[0].state is DeliveryState.FAILED
+    town.at(TEAM.address).trouble = None
+    assert (await town.daily.run(Job(DAY, (TEAM,)))).deliveries[0].state is DeliveryState.FAILED
+    await town.store.reopen(TEAM.address)
+    assert (await town.daily.run(Job(DAY, (TEAM,), retry=True))).deliveries[0].state is DeliveryState.SENT
+    assert len(town.got(TEAM)) == 3
+
+
+async def test_two_channels_at_one_place_are_told_apart(town):
+    twice = await town.daily.run(Job(DAY, (TEAM, plan_at("-1001", name="again"))))
+    assert [line.channel for line in twice.deliveries] == ["1001", "again"]
+    assert len(town.got(TEAM)) == 3
+
+
+async def test_the_steps_of_two_languages_add_up(town):
+    summary = await town.daily.run(Job(DAY, (TEAM, plan_at("-1003", language="en"))))
+    made = [report.seconds for report in summary.reports]
+    assert summary.seconds.score == pytest.approx(sum(seconds.score for seconds in made))
+    assert summary.usage.calls == 10
 
 
 async def test_a_failed_paper_is_scored_when_the_previewed_day_is_reported(town):

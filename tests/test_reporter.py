@@ -6,9 +6,9 @@ import pytest
 from bot.errors import ModelError, SourceError
 from bot.interfaces import Brief
 from bot.lists import DayLists
-from bot.models import AnalystKind, ArxivId, DayList, DeepDive, FullText, Paper, Part, Report, Score, Usage
+from bot.models import AnalystKind, ArxivId, DayList, DeepDive, FullText, Paper, Report, Score, Usage
 from bot.ranking import Rules
-from bot.reporter import Edition, Reporter
+from bot.reporter import Edition, Reporter, version_note
 from bot.sources.fulltext import AbstractTexts
 from bot.store.sqlite import SqliteStore
 from tests.fakes import DAY, FakeClock, a_day_list, a_deep_dive, a_paper, a_profile, a_score
@@ -43,7 +43,7 @@ class ScriptedAnalyst:
         await asyncio.sleep(0)
         if paper.arxiv_id.id in self.unreadable or "*" in self.unreadable:
             raise ModelError("no", key="failure.ungrounded")
-        return a_deep_dive(paper, language=brief.language, analyst=self.kind, basis=full_text.basis)
+        return a_deep_dive(paper, language=brief.language, analyst=self.kind, basis=full_text.basis, model=self.model)
 
 
 class ListedDays:
@@ -99,14 +99,16 @@ def an_edition(**changes) -> Edition:
     return Edition(**({"day": DAY, "profile": a_profile(), "language": "zh"} | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
 
 
+def ids(report: Report) -> list[str]:
+    return [entry.paper.arxiv_id.id for entry in report.ranking.entries]
+
+
 def scores(report: Report) -> list[Score]:
     return [entry.score for entry in report.ranking.entries if entry.score]
 
 
-async def publish(store, report: Report) -> None:
-    """Marks a report as planned for delivery, as the ledger does."""
-    parts: list[Part] = []
-    await store.plan(report.key, parts)
+async def publish(store: SqliteStore, report: Report) -> Report:
+    return await store.keep_report(report)
 
 
 async def test_a_report_scores_ranks_and_reads_the_best(store):
@@ -116,8 +118,8 @@ async def test_a_report_scores_ranks_and_reads_the_best(store):
     assert [dive.paper.arxiv_id.id for dive in report.deep_dives] == ["2602.00003", "2602.00002"]
     assert report.analyst is AnalystKind.MODEL
     assert report.usage.calls == 5
-    assert await store.report(DAY, "default", "zh") == report
-    assert await store.ranking(DAY, "default", "zh") == report.ranking
+    assert report.model == "fake/model"
+    assert await store.report(DAY, "default", "zh") is None
 
 
 async def test_a_paper_whose_score_fails_is_listed_as_failed(store):
@@ -145,6 +147,7 @@ async def test_when_no_paper_can_be_scored_the_extractive_analyst_takes_over(sto
     values = {f"2602.0000{n}": ModelError("down", key="failure.unavailable") for n in range(1, 6)}
     report = await a_reporter(store, ScriptedAnalyst(values=values)).report(an_edition())
     assert report.analyst is AnalystKind.EXTRACTIVE
+    assert report.ranking.fallback == "failure.unavailable"
     assert (report.ranking.scored, report.ranking.failed) == (5, 0)
 
 
@@ -176,7 +179,7 @@ async def test_what_an_earlier_day_published_is_not_chosen_again(store):
 async def test_a_second_language_shares_scores_and_choice(store):
     analyst = ScriptedAnalyst(values={"2602.00003": 95})
     reporter = a_reporter(store, analyst)
-    chinese = await reporter.report(an_edition())
+    chinese = await publish(store, await reporter.report(an_edition()))
     analyst.values = {"2602.00001": 99}
     english = await reporter.report(an_edition(language="en"))
     assert english.ranking.chosen == chinese.ranking.chosen
@@ -186,23 +189,57 @@ async def test_a_second_language_shares_scores_and_choice(store):
 
 async def test_a_second_language_reads_what_was_chosen_even_when_the_model_cannot(store):
     reporter = a_reporter(store, ScriptedAnalyst())
-    chinese = await reporter.report(an_edition())
+    chinese = await publish(store, await reporter.report(an_edition()))
     unable = a_reporter(store, ScriptedAnalyst(unreadable={"2602.00001"}))
     english = await unable.report(an_edition(language="en"))
     assert english.ranking.chosen == chinese.ranking.chosen
     assert [dive.analyst for dive in english.deep_dives] == [AnalystKind.EXTRACTIVE, AnalystKind.MODEL]
 
 
-async def test_half_a_preview_does_not_bind_another_language(store):
+async def test_a_second_language_takes_the_first_ones_papers_too(store):
+    days: dict[date, DayList | SourceError] = {DAY: a_day_list(3, captured_at=FakeClock().now() - timedelta(days=1))}
+    reporter = a_reporter(store, ScriptedAnalyst(), days)
+    chinese = await publish(store, await reporter.report(an_edition()))
+    days[DAY] = a_day_list(5)
+    english = await reporter.report(an_edition(language="en"))
+    assert ids(english) == ids(chinese)
+    assert english.ranking.listed == 3
+
+
+async def test_a_second_language_without_its_model_keeps_the_models_scores_and_says_so(store):
+    chinese = await publish(store, await a_reporter(store, ScriptedAnalyst()).report(an_edition()))
+    down = ScriptedAnalyst(values={f"2602.0000{n}": ModelError("down", key="failure.timeout") for n in range(1, 6)})
+    english = await a_reporter(store, down).report(an_edition(language="en"))
+    assert [score.value for score in scores(english)] == [score.value for score in scores(chinese)]
+    assert english.ranking.analyst is AnalystKind.MODEL
+    assert {score.analyst for score in scores(english)} == {AnalystKind.EXTRACTIVE}
+    assert english.ranking.fallback == "failure.timeout"
+
+
+async def test_what_was_not_published_binds_no_other_language(store):
     failing = ScriptedAnalyst(values={f"2602.0000{n}": ModelError("down") for n in range(2, 6)} | {"2602.00001": 10})
-    await a_reporter(store, failing).report(an_edition())
+    await a_reporter(store, failing).rank(an_edition())
     english = await a_reporter(store, ScriptedAnalyst()).report(an_edition(language="en"))
     assert english.ranking.failed == 0
 
 
+async def test_another_profile_of_the_same_name_binds_nothing(store):
+    await publish(store, await a_reporter(store, ScriptedAnalyst()).report(an_edition()))
+    analyst = ScriptedAnalyst(values={"2602.00005": 99})
+    changed = an_edition(language="en", profile=a_profile(interests=("Agents",)))
+    assert (await a_reporter(store, analyst).report(changed)).ranking.chosen[0] == "2602.00005"
+
+
+async def test_the_models_that_answered_are_named(store):
+    mixed = ScriptedAnalyst()
+    mixed.model = "other/model"
+    report = await a_reporter(store, mixed).report(an_edition())
+    assert report.model == "other/model"
+
+
 async def test_asking_anew_ignores_what_other_languages_have(store):
     reporter = a_reporter(store, ScriptedAnalyst(values={"2602.00003": 95}))
-    await reporter.report(an_edition())
+    await publish(store, await reporter.report(an_edition()))
     analyst = ScriptedAnalyst(values={"2602.00001": 99})
     english = await a_reporter(store, analyst).report(an_edition(language="en", fresh=True, number=2))
     assert english.ranking.chosen[0] == "2602.00001"
@@ -256,7 +293,9 @@ async def test_ranking_alone_chooses_nothing(store):
 async def test_arxiv_adds_what_the_list_lacks_without_being_waited_for(store):
     quick = await a_reporter(store, ScriptedAnalyst(), metadata=KnownPapers()).report(an_edition())
     assert quick.ranking.entries[0].paper.categories == ("cs.CV",)
+    assert quick.ranking.entries[0].paper.arxiv_id.version is None
     assert quick.deep_dives[0].paper.arxiv_id.version == 3
+    assert await store.note(version_note(quick.deep_dives[0].paper.arxiv_id)) == "3"
     slow = await a_reporter(store, ScriptedAnalyst(), metadata=KnownPapers(wait=30)).report(an_edition())
     assert slow.ranking.entries[0].paper.categories == ()
 

@@ -118,33 +118,41 @@ async def test_the_latest_edition_of_a_report_is_the_report(store: Store):
     assert await store.reports(1) == (second,)
 
 
-async def test_only_reports_planned_for_delivery_count_as_chosen(store: Store):
+async def test_what_published_reports_chose_counts_for_later_days(store: Store):
     yesterday = DAY - timedelta(days=1)
-    preview = a_report(key=replace(REPORT, day=yesterday))
-    await store.keep_report(preview)
-    assert await store.chosen_before("default", DAY, yesterday) == {}
-    await store.plan(preview.key, ())
-    assert await store.chosen_before("default", DAY, yesterday) == {"2602.00001": yesterday, "2602.00002": yesterday}
-    assert await store.chosen_before("default", yesterday, yesterday - timedelta(days=9)) == {}
+    await store.keep_report(a_report(key=ReportKey(yesterday, "default", "zh")))
+    await store.keep_ranking(a_ranking(day=DAY - timedelta(days=2)))  # a ranking alone has published nothing
+    chosen = {"2602.00001": yesterday, "2602.00002": yesterday}
+    assert await store.chosen_before("default", DAY, DAY - timedelta(days=60)) == chosen
+    assert await store.chosen_before("other", DAY, DAY - timedelta(days=60)) == {}
+    assert await store.chosen_before("default", yesterday, DAY - timedelta(days=60)) == {}
     assert await store.chosen_before("default", DAY, DAY) == {}
-    assert await store.chosen_before("other", DAY, yesterday) == {}
 
 
-async def test_a_paper_chosen_twice_is_known_by_its_latest_day(store: Store):
-    for days in (3, 5):
-        report = a_report(key=replace(REPORT, day=DAY - timedelta(days=days)))
-        await store.keep_report(report)
-        await store.plan(report.key, ())
-    found = await store.chosen_before("default", DAY, DAY - timedelta(days=60))
-    assert set(found.values()) == {DAY - timedelta(days=3)}
+async def test_the_edition_that_was_published_first_stands(store: Store):
+    first = a_report()
+    other = a_report(ranking=a_ranking(entries=(Ranked(a_paper(9), a_score(), chosen=True),)))
+    assert await store.keep_report(first) == first
+    assert await store.keep_report(other) == first
+    assert await store.report(DAY, "default", "zh") == first
+    assert await store.ranking(DAY, "default", "zh") == first.ranking
+    assert await store.planned_editions(DAY, "default", "zh") == (1,)
+    later = DAY + timedelta(days=1)
+    assert set(await store.chosen_before("default", later, DAY)) == set(first.ranking.chosen)
 
 
-async def test_a_report_kept_anew_forgets_what_it_chose_before(store: Store):
-    await store.keep_report(a_report())
-    other = a_ranking(entries=(Ranked(a_paper(9), a_score(), chosen=True),))
-    await store.keep_report(a_report(ranking=other))
-    await store.plan(REPORT, ())
-    assert await store.chosen_before("default", DAY + timedelta(days=1), DAY) == {"2602.00009": DAY}
+async def test_a_published_ranking_is_not_replaced_by_one_that_was_asked_for(store: Store):
+    published = await store.keep_report(a_report())
+    await store.keep_ranking(a_ranking(count=2))
+    assert await store.ranking(DAY, "default", "zh") == published.ranking
+    corrected = a_report(key=replace(REPORT, edition=2), ranking=a_ranking(count=3))
+    await store.keep_report(corrected)
+    assert await store.ranking(DAY, "default", "zh") == corrected.ranking
+
+
+async def test_a_report_without_papers_keeps_no_ranking(store: Store):
+    await store.keep_report(a_report(ranking=a_ranking(entries=()), note="note.no_list", deep_dives=()))
+    assert await store.ranking(DAY, "default", "zh") is None
 
 
 async def test_analyses_and_notes_are_kept_and_replaced(store: Store):

@@ -1,6 +1,7 @@
 """The commands inside this process, against stand-ins: what they print, and how they end."""
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import config
 import prompts
 from bot.__main__ import main, parser
 from bot.errors import BotError, InputError, SettingsError
+from bot.logs import NOISY
 from bot.terminal import COMMANDS, health
 from tests.arxiv_standin import Entry
 from tests.huggingface_standin import an_item
@@ -284,6 +286,19 @@ async def test_the_demo_shows_the_real_list_where_it_comes_in_time(world, capsys
     assert json.loads(capsys.readouterr().out)["day"] == str(TODAY)
 
 
+@pytest.fixture
+def own_logging():
+    """`main` sets logging up for its process; this one goes on afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in NOISY}
+    yield
+    root.handlers[:], root.level = before, level
+    for name, each in levels.items():
+        logging.getLogger(name).setLevel(each)
+
+
+@pytest.mark.usefixtures("own_logging")
 def test_main_turns_errors_into_lines_and_codes(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("PAPERBOY_CONFIG", str(tmp_path / "none.toml"))
     assert main(["report"]) == 2

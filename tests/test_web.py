@@ -1,6 +1,7 @@
 """The archive as a browser, a feed reader and an intruder see it: a real server on loopback over a real store."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import shutil
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
+from time import monotonic
 from urllib.parse import quote, urljoin, urlsplit
 from xml.etree import ElementTree
 
@@ -25,6 +27,7 @@ from bot.models import Paper, Report, ReportKey
 from bot.report.document import Links
 from bot.store.sqlite import SqliteStore
 from bot.web import Site, serving
+from bot.web.server import CLOSE_SECONDS
 from tests.fakes import DAY, NOW, a_deep_dive, a_paper, a_ranking, a_report
 
 TOKEN = "correct-horse-battery-staple-ü"
@@ -76,7 +79,7 @@ async def healthy():
 
 
 def a_site(store, **changes) -> Site:
-    values = {"links": Links(), "language": "zh", "token": None, "health": healthy, "min_score": 60}
+    values = {"links": Links(), "language": "zh", "token": None, "health": healthy}
     return Site(store, **(values | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
 
 
@@ -674,3 +677,37 @@ async def test_the_port_is_free_again_when_the_server_has_ended(store):
         pass
     async with serving(a_site(store), "127.0.0.1", port) as again:
         assert again == port
+
+
+async def test_clients_that_keep_their_connection_do_not_hold_up_the_end(store):
+    async with aiohttp.ClientSession() as session:
+        async with serving(a_site(store), "127.0.0.1", 0) as port:
+            answers = [await session.get(f"http://127.0.0.1:{port}/healthz") for _ in range(2)]  # one is not read
+            await answers[0].read()
+            _, silent = await asyncio.open_connection("127.0.0.1", port)
+            _, halfway = await asyncio.open_connection("127.0.0.1", port)
+            halfway.write(b"GET /healthz HTTP/1.1\r\nHost: ")
+            await halfway.drain()
+            started = monotonic()
+        assert monotonic() - started < 0.6 * CLOSE_SECONDS
+        for writer in (silent, halfway):
+            writer.close()
+
+
+async def test_a_request_that_hangs_is_cut_in_time_at_the_end(store):
+    asked = asyncio.Event()
+
+    async def hangs():
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async with aiohttp.ClientSession() as session:
+        async with serving(a_site(store, health=hangs), "127.0.0.1", 0) as port:
+            reading = asyncio.ensure_future(session.get(f"http://127.0.0.1:{port}/readyz"))
+            await asked.wait()
+            started = monotonic()
+        assert monotonic() - started < CLOSE_SECONDS + 0.3
+        with pytest.raises(aiohttp.ClientError):
+            await reading

@@ -11,9 +11,11 @@ from typing import Any
 
 from bot import delivery
 from bot.app.wiring import App, posting
-from bot.daily import Daily, Job
+from bot.daily import Daily, Job, Planned
+from bot.delivery import Trouble
 from bot.engine import LocalEngine
-from bot.errors import BotError
+from bot.errors import BotError, SettingsError
+from bot.interfaces import Engine
 from bot.models import ChannelPlan
 from bot.schedule import ReportJob, Schedule
 from bot.web import Site, serving
@@ -22,27 +24,44 @@ logger = logging.getLogger(__name__)
 
 CHECK_AGAIN_SECONDS = 120.0  # between two looks at a channel that is in trouble
 ENDING = (signal.SIGTERM, signal.SIGINT)
+DELIVERIES_LOOKED_AT = 50  # the newest; far more than a day has
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Jobs:
-    """What the engine runs here."""
+    """What the engine runs. A report's job hands each channel to a job of its own: no channel waits for another."""
 
     app: App
     daily: Daily
+    engine: Engine | None = None
+    told: set[str] = field(default_factory=set)
 
     async def report(self, arguments: Mapping[str, str]) -> None:
-        """One report, for the channels that are due. Whoever gets it late is told the hour that was missed."""
+        """Makes and plans one report, for the channels that are due."""
         wanted = ReportJob.parse(arguments)
         plans = tuple(plan for plan in self.app.plans if plan.name in wanted.channels)
-        summary = await self.daily.run(Job(wanted.day, plans, late=wanted.late))
-        for line in summary.deliveries:
-            fields = {"day": wanted.day, "channel": line.channel, "state": line.state, "parts": line.parts}
-            logger.info("report delivered", extra=fields | {"seconds": round(summary.seconds.total, 2)})
+        try:
+            await self.daily.prepare(Job(wanted.day, plans, late=wanted.late), self._hand_over)
+        except BotError as error:
+            logger.error("no report yet: %s", error, extra={"day": wanted.day})  # noqa: TRY400 - says it all
+            await self._tell_once(wanted, error)
+
+    async def _tell_once(self, wanted: ReportJob, error: BotError) -> None:
+        """The operator hears of the first failure of a day's report; the schedule tries on."""
+        if wanted.key in self.told:
+            return
+        self.told.add(wanted.key)
+        values = {"day": str(wanted.day), "channel": ", ".join(wanted.channels), "reason": str(error)}
+        await self.daily.courier.tell(Trouble("operator.no_report", values))
+
+    async def _hand_over(self, planned: Planned) -> None:
+        if self.engine and planned.key:
+            await self.engine.submit("deliver", f"deliver:{planned.key}", {"delivery": planned.key})
 
     async def deliver(self, arguments: Mapping[str, str]) -> None:
-        """The rest of a delivery that a crash or an outage left unfinished."""
-        await delivery.deliver(arguments["delivery"], self.daily.courier)
+        """Brings one channel what its delivery still lacks."""
+        done = await delivery.deliver(arguments["delivery"], self.daily.courier)
+        logger.info("report delivered", extra={"delivery": done.key, "state": done.state, "parts": done.parts})
 
 
 @dataclass(slots=True)
@@ -67,8 +86,8 @@ class Platforms:
             channel = self.daily.courier.channels(plan.address)
             errors = [finding for finding in await channel.check() if finding.level == "error"]
             found = "; ".join(f"{finding.subject}: {finding.text}" for finding in errors)
-            if not errors:
-                await delivery.reopen(channel, self.app.store)
+            if not errors and await delivery.reopen(channel, self.app.store):
+                await self._make_up(plan)
         except BotError as error:
             found = str(error)
         except Exception:
@@ -78,6 +97,14 @@ class Platforms:
             logger.error("channel in trouble: %s", found, extra={"channel": plan.name})
         self.health[plan.name] = "in trouble" if found else "ok"
         return bool(found)
+
+    async def _make_up(self, plan: ChannelPlan) -> None:
+        """What failed while the channel was closed is sent now, unless it is too old for that."""
+        since = self.app.clock.now() - catch_up(self.app)
+        parts = await self.app.store.deliveries(DELIVERIES_LOOKED_AT)
+        await self.daily.retry(
+            [p for p in parts if p.address == plan.address and p.planned_at and p.planned_at >= since]
+        )
 
     async def states(self) -> Mapping[str, str]:
         """For `/readyz`: a word a channel, no details."""
@@ -99,7 +126,7 @@ async def run(app: App) -> None:
             serving(_site(app, platforms), app.settings.web.host, app.settings.web.port)
         )
         jobs = Jobs(app, daily)
-        engine = LocalEngine({"report": jobs.report, "deliver": jobs.deliver})
+        jobs.engine = engine = LocalEngine({"report": jobs.report, "deliver": jobs.deliver})
         await stack.enter_async_context(engine.running())
         loop = Schedule(
             app.plans if app.settings.schedule.enabled else (),
@@ -109,6 +136,7 @@ async def run(app: App) -> None:
             engine,
             app.clock,
             daily.courier.tell,
+            known=app.plans,
         )
         if app.llm:
             _background(stack, app.llm.warm_up())
@@ -120,11 +148,13 @@ async def run(app: App) -> None:
 
 
 def load_prompts(app: App) -> None:
-    """A broken prompt stops the start, not the morning's report. Raises SettingsError."""
+    """Reads the prompts before the morning needs them; a broken one costs its language's reports, and is said now."""
     for language in {plan.language for plan in app.plans}:
-        for analyst in (app.reporter.analyst, app.reporter.extractive):
-            if analyst:
-                analyst.prompts(language)
+        try:
+            if app.reporter.analyst:
+                app.reporter.analyst.prompts(language)
+        except SettingsError as error:
+            logger.error("broken prompt: %s", error)  # noqa: TRY400 - says it all
 
 
 def _site(app: App, platforms: Platforms) -> Site:
@@ -135,7 +165,6 @@ def _site(app: App, platforms: Platforms) -> Site:
         language=app.settings.language,
         token=token.get_secret_value() if token else None,
         health=platforms.states,
-        min_score=app.settings.report.min_score,
     )
 
 

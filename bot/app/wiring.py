@@ -72,7 +72,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
         if llm:
             stack.push_async_callback(llm.aclose)
         reporter = Reporter(
-            lists=DayLists(parts.source or HuggingFace(session, settings.sources.huggingface_url, clock), store, clock),
+            lists=_lists(settings, parts, session, store),
             metadata=_arxiv(settings, clock) if parts.arxiv else None,
             full_texts=AbstractTexts(),
             analyst=ModelAnalyst(llm, store) if llm else None,
@@ -94,6 +94,13 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
             ondemand=OnDemand(reporter),
             links=Links(settings.web.public_url),
         )
+
+
+def _lists(settings: Settings, parts: Parts, session: aiohttp.ClientSession, store: SqliteStore) -> DayLists:
+    """Lists as they are; those of a source that a command brought along are not kept."""
+    if parts.source:
+        return DayLists(parts.source, None, parts.clock)
+    return DayLists(HuggingFace(session, settings.sources.huggingface_url, parts.clock), store, parts.clock)
 
 
 def _arxiv(settings: Settings, clock: Clock) -> Arxiv:

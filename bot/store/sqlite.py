@@ -25,6 +25,8 @@ _KEEP_PAPER = "INSERT INTO paper (id, content) VALUES (?, ?) ON CONFLICT (id) DO
 _KEEP_RANKING = "INSERT OR REPLACE INTO ranking (day, profile, language, created_at, content) VALUES (?, ?, ?, ?, ?)"
 _CHOSEN_BEFORE = """SELECT paper, max(day) AS latest FROM chosen JOIN planned USING (day, profile, language, edition)
     WHERE profile = ? AND day >= ? AND day < ? GROUP BY paper"""
+_PUBLISHED = "SELECT 1 FROM planned WHERE day = ? AND profile = ? AND language = ?"
+_EDITION = "SELECT content FROM report WHERE day = ? AND profile = ? AND language = ? AND edition = ?"
 _REPORT = """SELECT content FROM report WHERE day = ? AND profile = ? AND language = ?
     ORDER BY edition DESC LIMIT 1"""
 _REPORTS = """SELECT content, max(edition) FROM report GROUP BY day, profile, language
@@ -79,8 +81,13 @@ class SqliteStore(SqliteLedger):
         return None if content is None else from_json(Paper, content)
 
     async def keep_ranking(self, ranking: Ranking) -> None:
-        key = (ranking.day.isoformat(), ranking.profile.name, ranking.language)
-        await self._file.change(_KEEP_RANKING, (*key, micros(ranking.created_at), to_json(Ranking, ranking)))
+        row = _ranking_row(ranking)
+
+        def write(connection: sqlite3.Connection) -> None:
+            if connection.execute(_PUBLISHED, row[:3]).fetchone() is None:
+                connection.execute(_KEEP_RANKING, row)
+
+        await self._file.transaction(write)
 
     async def ranking(self, day: date, profile: str, language: str) -> Ranking | None:
         query = "SELECT content FROM ranking WHERE day = ? AND profile = ? AND language = ?"
@@ -100,17 +107,25 @@ class SqliteStore(SqliteLedger):
         rows = await self._file.rows(_CHOSEN_BEFORE, (profile, since.isoformat(), day.isoformat()))
         return {row["paper"]: date.fromisoformat(row["latest"]) for row in rows}
 
-    async def keep_report(self, report: Report) -> None:
+    async def keep_report(self, report: Report) -> Report:
         key = (report.key.day.isoformat(), report.key.profile, report.key.language, report.key.edition)
-        content = to_json(Report, report)
+        content, ranking = to_json(Report, report), _ranking_row(report.ranking)
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("REPLACE INTO report VALUES (?, ?, ?, ?, ?)", (*key, content))
+        def write(connection: sqlite3.Connection) -> str | None:
+            standing = connection.execute(_EDITION, key).fetchone()
+            if standing is not None:
+                return str(standing["content"])
+            connection.execute("INSERT INTO report VALUES (?, ?, ?, ?, ?)", (*key, content))
+            connection.execute("INSERT OR IGNORE INTO planned VALUES (?, ?, ?, ?)", key)
+            if report.ranking.entries:
+                connection.execute(_KEEP_RANKING, ranking)
             connection.executemany(
                 "INSERT INTO chosen VALUES (?, ?, ?, ?, ?)", [(*key, paper) for paper in report.ranking.chosen]
             )
+            return None
 
-        await self._file.transaction(write)
+        standing = await self._file.transaction(write)
+        return report if standing is None else from_json(Report, standing)
 
     async def report(self, day: date, profile: str, language: str) -> Report | None:
         content = await self._file.text(_REPORT, (day.isoformat(), profile, language))
@@ -143,6 +158,11 @@ class SqliteStore(SqliteLedger):
 
     async def keep_note(self, key: str, value: str) -> None:
         await self._file.change(_KEEP_NOTE, (key, value))
+
+
+def _ranking_row(ranking: Ranking) -> tuple[str, str, str, int, str]:
+    key = (ranking.day.isoformat(), ranking.profile.name, ranking.language)
+    return *key, micros(ranking.created_at), to_json(Ranking, ranking)
 
 
 def _nanos(usd: float) -> int:

@@ -5,6 +5,7 @@ stdout holds the answer, stderr progress and the log; with `--json`, stdout hold
 
 import argparse
 import asyncio
+import io
 import logging
 import os
 import sys
@@ -13,10 +14,11 @@ from typing import Any
 
 import config
 from bot import logs, texts
+from bot.app.ending import EndedError, until_ended
 from bot.app.wiring import secrets
 from bot.errors import BotError, InputError, SettingsError
 from bot.terminal import commands, health
-from bot.terminal.status import FAILED, INTERRUPTED, USAGE
+from bot.terminal.status import DONE, FAILED, SIGNALLED, USAGE
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,9 @@ COMMANDS = {
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command and returns its exit code; every error is a line on stderr that says what to do."""
     logs.start(_level(arguments), ())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no Chinese shows marks, and loses nothing else
     try:
         loaded = config.load(arguments.config)
     except SettingsError as error:
@@ -43,15 +48,20 @@ def run(arguments: argparse.Namespace) -> int:
     logs.start(_level(arguments), secrets(loaded.settings))
     words = texts.load(loaded.settings.language)
     try:
-        return asyncio.run(_to_the_end(COMMANDS[arguments.command](loaded, arguments)))
+        command = COMMANDS[arguments.command](loaded, arguments)
+        return asyncio.run(_to_the_end(command if arguments.command == "run" else until_ended(command)))
+    except EndedError as error:
+        return SIGNALLED + error.number
     except SettingsError as error:
         return _say(str(error), USAGE)
     except InputError as error:
         return _say(words.error(error), USAGE)
     except BotError as error:
         return _say(f"{words.error(error)} ({error})", FAILED)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; what is still buffered must not fail at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except Exception:
         logger.exception("command failed")
         return _say(words("error.internal"), FAILED)

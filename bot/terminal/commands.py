@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TextIO
 
 import config
@@ -15,11 +15,11 @@ from bot.daily import Job, Summary
 from bot.errors import InputError, Outcome, SendError
 from bot.interfaces import Brief
 from bot.lists import SATURDAY
-from bot.models import Address, ArxivId, ChannelPlan, Meter, PlatformName, Profile
+from bot.models import Address, ArxivId, ChannelPlan, Meter, PlatformName, Profile, Report
 from bot.report import compose
 from bot.report.document import Document
 from bot.terminal import demonstration, objects, pages, status
-from bot.terminal.deliveries import listed
+from bot.terminal.deliveries import OPEN, listed
 from bot.terminal.progress import shown
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ DELIVERIES_SHOWN = 20
 async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """A whole day with no account: whatever is configured, nothing is posted."""
     words = texts.load(loaded.settings.language)
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    pages.make(arguments.output)
     source, origin = await demonstration.source(loaded.settings, arguments.list)
     parts = Parts(source=source, store=arguments.output / demonstration.STORE, arxiv=False)
     async with opened(loaded, parts) as app, posting(app) as daily:
@@ -43,7 +43,7 @@ async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
             print(objects.written(objects.of_summary(source.day_list.day, summary)))
         else:
             await _show(daily.documents(made), sys.stdout)
-            print(words(f"cli.demo_{origin}", day=made.key.day))
+        _note(words(f"cli.demo_{origin}", day=made.key.day))
         _note(words("cli.pages", files=", ".join(map(str, files))))
         _note(words("cli.demo_next"))
         return status.of_summary(summary, with_model=app.llm is not None)
@@ -62,7 +62,7 @@ async def report(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     words = texts.load(loaded.settings.language)
     stream = sys.stderr if arguments.json else sys.stdout
     async with opened(loaded, Parts()) as app, posting(app, stream) as daily:
-        job = _job(app, arguments)
+        job, started = _job(app, arguments), app.clock.now()
         with shown(words) as progress:
             if arguments.preview is None:
                 await _open(app, job.plans)
@@ -74,7 +74,7 @@ async def report(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(objects.written(objects.of_summary(job.day, summary)))
         else:
-            _tell(summary, words)
+            await _tell(summary, words, app, started)
         return status.of_summary(summary, with_model=app.llm is not None)
 
 
@@ -135,7 +135,7 @@ def _job(app: App, arguments: argparse.Namespace) -> Job:
     if arguments.date:
         _refuse_days_without_lists(arguments.date, app)
     day = arguments.date or _default_day(app)
-    return Job(day, _wanted(app, arguments), exact=arguments.date is not None, again=arguments.again)
+    return Job(day, _wanted(app, arguments), exact=arguments.date is not None, again=arguments.again, retry=True)
 
 
 def _wanted(app: App, arguments: argparse.Namespace) -> tuple[ChannelPlan, ...]:
@@ -203,18 +203,30 @@ async def _show(documents: Sequence[Document], stream: TextIO) -> None:
             return
 
 
-def _tell(summary: Summary, words: texts.Texts) -> None:
+async def _tell(summary: Summary, words: texts.Texts, app: App, started: datetime) -> None:
     """What the run did, a line a report and a channel, beside the report itself."""
     for made in summary.reports:
-        if made.note:
-            _note(words(made.note, day=made.key.day))
-            continue
-        ranking = made.ranking
-        counts = {"listed": ranking.listed, "scored": ranking.scored, "chosen": len(ranking.chosen)}
-        _note(f"{made.key}: {words('digest.scanned', **counts)}")
+        _note(_about(made, words))
+        if made.ranking.fallback:
+            _note(words("digest.fallback", reason=words(made.ranking.fallback)))
     for line in summary.deliveries:
+        parts = await app.store.delivery(line.key)
+        new = any(part.updated_at and part.updated_at >= started for part in parts)
         state = words(f"cli.state_{line.state}")
-        _note(words("cli.delivery", channel=line.channel, state=state, parts=line.parts))
+        key = "cli.delivery" if new or not parts else "cli.delivery_before"
+        _note(words(key, channel=line.channel, state=state, parts=line.parts))
+        for error in dict.fromkeys(part.error for part in parts if part.state in OPEN and part.error):
+            _note(f"    {error}")
+        if any(part.state in OPEN for part in parts):
+            _note(f"    {words('cli.settle', part=line.key)}")
+
+
+def _about(made: Report, words: texts.Texts) -> str:
+    if made.note:
+        return words(made.note, day=made.key.day)
+    ranking = made.ranking
+    counts = {"listed": ranking.listed, "scored": ranking.scored, "chosen": len(ranking.chosen)}
+    return f"{made.key}: {words('digest.scanned', **counts)}"
 
 
 def _note(line: str) -> None:

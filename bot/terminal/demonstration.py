@@ -1,26 +1,21 @@
 """The demo's day: a saved list, today's real one where it comes fast, or the sample; and who it is made for."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import aiohttp
-
-from bot import schedule
 from bot.app import App
-from bot.app.wiring import CONSOLE, user_agent
+from bot.app.demo import live_list
+from bot.app.wiring import CONSOLE
 from bot.clock import SystemClock
 from bot.errors import InputError, SourceError
-from bot.lists import previous_weekday
 from bot.models import Address, ChannelPlan, DayList, PlatformName, Profile
-from bot.sources.huggingface import HuggingFace, day_of, parse_list
+from bot.sources.huggingface import day_of, parse_list
 from bot.sources.sample import DAY as SAMPLE_DAY
 from bot.sources.sample import Sample
 from config.settings import Settings
 
 STORE = "demo.db"
-WAIT_SECONDS = 1.5  # a newcomer without a network should not wait for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +34,11 @@ async def source(settings: Settings, file: Path | None) -> tuple[Listed, str]:
     """The list, and where it comes from: "file", "live" or "sample". Raises InputError for a file that is no list."""
     if file is not None:
         return Listed(_saved(file)), "file"
-    found = await _live(settings)
+    found = await live_list(settings)
     if found:
         return Listed(found), "live"
     sample = Sample()
-    return Listed(await sample.list_day(SAMPLE_DAY)), "sample"
+    return Listed(await sample.list_day(SAMPLE_DAY), sample.name), "sample"
 
 
 def plan(app: App, profile: Profile | None = None) -> ChannelPlan:
@@ -70,22 +65,3 @@ def _saved(file: Path) -> DayList:
         return parse_list(content, day_of(content) or now.date(), now)
     except SourceError as error:
         raise InputError(f"{file}: {error}", key="cli.no_list_file", file=str(file)) from None
-
-
-async def _live(settings: Settings) -> DayList | None:
-    """The newest list with papers, if all of it comes in time."""
-    clock = SystemClock()
-    day = schedule.default_day(clock.now(), settings.report.list_day)
-    try:
-        async with (
-            asyncio.timeout(WAIT_SECONDS),
-            aiohttp.ClientSession(headers={"User-Agent": user_agent(settings)}) as session,
-        ):
-            huggingface = HuggingFace(session, settings.sources.huggingface_url, clock, tries=1)
-            for candidate in (day, previous_weekday(day)):
-                found = await huggingface.list_day(candidate)
-                if found.papers:
-                    return found
-    except (TimeoutError, SourceError):
-        return None
-    return None

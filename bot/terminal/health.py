@@ -1,10 +1,15 @@
 """`paperboy check`: one line a finding, each with its cure."""
 
 import argparse
+import asyncio
+import errno
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import config
 from bot import check as checks
@@ -14,6 +19,7 @@ from bot.app.places import Places
 from bot.app.wiring import store_file
 from bot.errors import BotError, SettingsError
 from bot.models import ChannelPlan, Finding
+from bot.report.document import is_web_url
 from bot.terminal.status import DONE, FAILED, USAGE
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
@@ -23,8 +29,7 @@ COLOURS = {"ok": "32", "warning": "33", "error": "31"}
 def wrong_settings(error: SettingsError) -> int:
     """The settings cannot even be read: a line a problem."""
     for line in str(error).splitlines():
-        subject, _, text = line.partition(": ")
-        _print(Finding("error", subject, text))
+        _print(checks.named(SettingsError(line)))
     return USAGE
 
 
@@ -32,25 +37,52 @@ async def check(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """Asks every part how it is; exit code 1 when one is in error, a warning keeps 0."""
     del arguments
     _print(Finding("ok", "settings", str(loaded.file or "defaults; copy config/example.toml to config/config.toml")))
-    try:
-        async with opened(loaded, Parts()) as app, Places.opened(app.settings, app.clock, sys.stdout) as places:
-            findings = await checks.run(_checks(loaded, app, places))
-    except BotError as error:
-        findings = (Finding("error", "store.url", str(error).removeprefix("store.url: ")),)
+    async with _with_some_store(loaded) as (app, store), Places.opened(app.settings, app.clock, sys.stdout) as places:
+        findings = await checks.run(_checks(app, store, places))
     for finding in findings:
         _print(finding)
     return FAILED if any(finding.level == "error" for finding in findings) else DONE
 
 
-def _checks(loaded: config.Loaded, app: App, places: Places) -> dict[str, checks.Check]:
+@asynccontextmanager
+async def _with_some_store(loaded: config.Loaded) -> AsyncIterator[tuple[App, checks.Check]]:
+    """The app and what is to say of its store. One that cannot be opened hides nothing else: an empty one stands in."""
+    async with AsyncExitStack() as stack:
+        try:
+            app = await stack.enter_async_context(opened(loaded, Parts()))
+        except BotError as error:
+            trouble = Finding("error", "store.url", str(error).removeprefix("store.url: "))
+        else:
+            yield app, _store(app, loaded)
+            return
+        folder = stack.enter_context(TemporaryDirectory())
+        yield await stack.enter_async_context(opened(loaded, Parts(store=Path(folder) / "check.db"))), _found(trouble)
+
+
+def _store(app: App, loaded: config.Loaded) -> checks.Check:
+    async def check() -> Sequence[Finding]:
+        found = await checks.check_store(app.store, str(store_file(loaded)))
+        return [*found, *await checks.check_ledger(app.store)]
+
+    return check
+
+
+def _found(*findings: Finding) -> checks.Check:
+    async def check() -> Sequence[Finding]:
+        return findings
+
+    return check
+
+
+def _checks(app: App, store: checks.Check, places: Places) -> dict[str, checks.Check]:
     languages = sorted({plan.language for plan in app.plans})
     return {
         "prompts": lambda: checks.check_prompts(languages),
-        "store.url": lambda: checks.check_store(app.store, str(store_file(loaded))),
-        "deliveries": lambda: checks.check_ledger(app.store),
+        "store.url": store,
         "llm.model": lambda: _model(app),
         **{f"channels.{plan.name}": _channel(plan, app, places) for plan in app.plans},
         "web.port": lambda: _port(app),
+        "web.public_url": lambda: _public_url(app),
     }
 
 
@@ -76,14 +108,34 @@ async def _model(app: App) -> Sequence[Finding]:
 async def _port(app: App) -> Sequence[Finding]:
     host, port = app.settings.web.host, app.settings.web.port
     try:
-        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # a label of more than 63 characters is a UnicodeError
+        text = f"{host} is no address or name of this machine; listen on 127.0.0.1, or 0.0.0.0 for every network"
+        return [Finding("error", "web.host", text)]
+    family, kind, _, _, address = found[0]
+    try:
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        text = f"cannot listen on {host}:{port} ({error.strerror}); does Paperboy run already? else choose another port"
-        return [Finding("error", "web.port", text)]
+        return [_unbound(host, port, error)]
     return [Finding("ok", "web.port", f"{host}:{port} is free")]
+
+
+def _unbound(host: str, port: int, error: OSError) -> Finding:
+    if error.errno == errno.EADDRNOTAVAIL:
+        text = f"{host} is not this machine's; listen on 127.0.0.1, or 0.0.0.0 for every network"
+        return Finding("error", "web.host", text)
+    text = f"cannot listen on {host}:{port} ({error.strerror}); does Paperboy run already? else choose another port"
+    return Finding("error", "web.port", text)
+
+
+async def _public_url(app: App) -> Sequence[Finding]:
+    url = app.settings.web.public_url
+    if url is None or is_web_url(url):
+        return []
+    text = "chats make no link of it, so messages get no button to the archive; use a host name with a dot"
+    return [Finding("warning", "web.public_url", text)]
 
 
 def _print(finding: Finding) -> None:

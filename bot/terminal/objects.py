@@ -25,7 +25,7 @@ def of_summary(day: date, summary: Summary) -> dict[str, Any]:
     return {
         "day": str(summary.reports[0].key.day if summary.reports else day),
         "report": ", ".join(str(made.key) for made in summary.reports),
-        "listed": max((ranking.listed for ranking in rankings), default=0),
+        "listed": sum(ranking.listed for ranking in rankings),
         "scored": sum(ranking.scored for ranking in rankings),
         "failed": sum(ranking.failed for ranking in rankings),
         "chosen": list(dict.fromkeys(chosen for ranking in rankings for chosen in ranking.chosen)),

@@ -11,14 +11,26 @@ from bot.report import page
 from bot.report.markdown import markdown
 
 
-def write(folder: Path, daily: Daily, reports: Sequence[Report]) -> tuple[Path, ...]:
-    """Writes `<day>.<profile>.<language>.html` and `.md` a report; gives the pages. Raises InputError."""
+def make(folder: Path) -> None:
+    """Makes the folder. Raises InputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(folder, error) from None
+
+
+def write(folder: Path, daily: Daily, reports: Sequence[Report]) -> tuple[Path, ...]:
+    """Writes `<day>.<profile>.<language>.html` and `.md` a report; gives the pages. Raises InputError."""
+    make(folder)
+    try:
         return tuple(_write(folder, daily, made) for made in reports)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InputError(f"cannot write to {folder}", key="cli.no_folder", folder=str(folder), reason=reason) from None
+        raise _refused(folder, error) from None
+
+
+def _refused(folder: Path, error: OSError) -> InputError:
+    reason = error.strerror or type(error).__name__
+    return InputError(f"cannot write to {folder}", key="cli.no_folder", folder=str(folder), reason=reason)
 
 
 def _write(folder: Path, daily: Daily, made: Report) -> Path:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from bot.daily import Summary
 from bot.models import AnalystKind, DeliveryState, Ranking, Report
 
-DONE, FAILED, USAGE, DEGRADED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, USAGE, DEGRADED = 0, 1, 2, 3
+SIGNALLED = 128  # plus the signal's number, as shells say it
 
 
 def of_summary(summary: Summary, *, with_model: bool) -> int:
@@ -30,8 +31,9 @@ def of_analyst(kind: AnalystKind, *, with_model: bool) -> int:
 def _is_degraded(made: Report, with_model: bool) -> bool:  # noqa: FBT001 - one of the two arguments
     if made.note:
         return False
-    kinds = [made.analyst, *(dive.analyst for dive in made.deep_dives)]
-    return bool(made.ranking.failed) or _fell_back(kinds, with_model)
+    scores = [entry.score for entry in made.ranking.entries if entry.score]
+    kinds = [made.analyst, *(dive.analyst for dive in made.deep_dives), *(score.analyst for score in scores)]
+    return bool(made.ranking.failed) or not all(score.reason for score in scores) or _fell_back(kinds, with_model)
 
 
 def _fell_back(kinds: Iterable[AnalystKind], with_model: bool) -> bool:  # noqa: FBT001 - one of the two arguments

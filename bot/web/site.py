@@ -32,7 +32,6 @@ class Site:
     language: str
     token: str | None
     health: Health
-    min_score: int
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -108,7 +107,7 @@ class Site:
 
     def _documents(self, made: Report) -> tuple[Document, ...]:
         words = texts.load(made.key.language)
-        return compose.report(made, words, links=self.links, min_score=self.min_score)
+        return compose.report(made, words, links=self.links)
 
     def _dive(self, made: Report, arxiv_id: str) -> Document:
         """The paper's deep dive in that report, under a key that no other report's has."""

@@ -10,11 +10,9 @@ from bot.texts import Texts
 __all__ = ["DIGEST", "TOP", "deep_dive", "digest", "note", "ranking", "report"]
 
 
-def report(
-    made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None, min_score: int | None = None
-) -> tuple[Document, ...]:
+def report(made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None) -> tuple[Document, ...]:
     """The digest, then the deep dives in ranking order; the digest alone on a day without a list."""
-    first = digest(made, texts, links=links, late=late, min_score=min_score)
+    first = digest(made, texts, links=links, late=late)
     if made.note is not None:
         return (first,)
     place = {entry.paper.arxiv_id.id: index for index, entry in enumerate(made.ranking.entries)}

@@ -15,20 +15,15 @@ DIGEST = "digest"
 SAMPLE = "sample"  # the origin of the bundled day of invented papers
 
 
-def digest(
-    made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None, min_score: int | None = None
-) -> Document:
-    """The first message of the day. `late` is when it was due, as the reader's clock shows it; None when on time.
-
-    `min_score` is the setting that choosing used; with it, a day without a deep dive can say what was missing.
-    """
+def digest(made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None) -> Document:
+    """The first message of the day. `late` is when it was due, as the reader's clock shows it; None when on time."""
     if made.note is not None:
         return note(made, texts, links=links)
     ranking = made.ranking
     counts = {"listed": ranking.listed, "scored": ranking.scored, "chosen": len(ranking.chosen)}
     blocks: list[document.Block] = [
         document.Paragraph(plain(texts("digest.scanned", **counts))),
-        *_notes(made, texts, late, min_score),
+        *_notes(made, texts, late),
         *_contents(made, texts),
         document.Heading(plain(texts("digest.ranking"))),
         document.Ranking(rows(ranking.entries, texts, {dive.paper.arxiv_id.id for dive in made.deep_dives})),
@@ -64,34 +59,45 @@ def _title(made: Report, texts: Texts) -> Spans:
     return plain(texts(key, day=made.key.day))
 
 
-def _notes(made: Report, texts: Texts, late: str | None, min_score: int | None) -> Iterable[document.Note]:
+def _notes(made: Report, texts: Texts, late: str | None) -> Iterable[document.Note]:
     if late is not None:
         yield notice(texts("digest.late", due=late), "warning")
     if made.key.edition > 1:
         yield notice(texts("digest.corrected", edition=made.key.edition), "warning")
     if made.ranking.origin == SAMPLE:
         yield notice(texts("digest.sample"))
-    if made.analyst is AnalystKind.EXTRACTIVE:
-        yield notice(texts("digest.extractive"))
+    yield from _labels(made, texts)
     yield from failures(made.ranking, texts)
-    if (text := _none_chosen(made, texts, min_score)) is not None:
+    if (text := _none_chosen(made, texts)) is not None:
         yield notice(text)
     if made.ranking.skipped:
         yield notice(texts("digest.skipped", count=made.ranking.skipped))
 
 
-def _none_chosen(made: Report, texts: Texts, min_score: int | None) -> str | None:
+def _labels(made: Report, texts: Texts) -> Iterable[document.Note]:
+    """Which work no model did, and why where one was asked: scores, reasons, deep dives, each said for itself."""
+    scores = [entry.score for entry in made.ranking.entries if entry.score is not None]
+    dives = [dive.analyst is AnalystKind.EXTRACTIVE for dive in made.deep_dives]
+    if made.analyst is AnalystKind.EXTRACTIVE:
+        yield notice(texts("digest.extractive" if all(dives) else "digest.extractive_scores"))
+    elif scores and all(score.analyst is AnalystKind.EXTRACTIVE for score in scores):
+        yield notice(texts("digest.extractive_reasons"))
+    if any(dives) and (made.analyst is AnalystKind.MODEL or not all(dives)):
+        yield notice(texts("digest.extractive_dives", count=sum(dives)))
+    if made.ranking.fallback:
+        yield notice(texts("digest.fallback", reason=texts(made.ranking.fallback)), "warning")
+
+
+def _none_chosen(made: Report, texts: Texts) -> str | None:
     scored = [entry for entry in made.ranking.entries if entry.score is not None]
-    if made.ranking.chosen or not scored:
+    if made.ranking.chosen or not scored or not made.wanted:
         return None
     fresh = [entry.score.value for entry in scored if entry.score is not None and entry.reported_on is None]
     if not fresh:
         return texts("digest.none_new")
-    if min_score is None:
-        return texts("digest.none_relevant_bare", best=max(fresh))
-    if max(fresh) >= min_score:
+    if max(fresh) >= made.min_score:
         return texts("digest.none_dived")
-    return texts("digest.none_relevant", best=max(fresh), min_score=min_score)
+    return texts("digest.none_relevant", best=max(fresh), min_score=made.min_score)
 
 
 def _contents(made: Report, texts: Texts) -> Iterable[document.Block]:
@@ -117,7 +123,10 @@ def _content(entry: Ranked, texts: Texts) -> document.Item:
 def _figures(made: Report, texts: Texts) -> Iterable[str]:
     """The last line: model, calls, cost where its price is known, seconds."""
     usage = made.usage
-    yield texts("digest.model", model=visible(made.model)) if made.model else texts("digest.no_model")
+    if made.model:
+        yield texts("digest.model", model=visible(made.model))
+    elif not usage.calls:
+        yield texts("digest.no_model")
     if usage.calls or made.model:
         yield texts("digest.calls", calls=usage.calls)
     if usage.cached:

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
-from urllib.parse import urlsplit
 
 from bot.models import AnalystKind, ArxivId, Basis, DeepDive, Point, PointKind, ReportKey, Score
 from bot.report import document
 from bot.report.compose.parts import band, footer, notice, page_button, part_label, plain
-from bot.report.document import NO_LINKS, Document, Links, Span, Spans, text_of
+from bot.report.document import NO_LINKS, Document, Links, Span, Spans, is_web_url, text_of
 from bot.report.inline import spans, title_spans, visible
 from bot.texts import Texts
 
@@ -65,7 +64,7 @@ def _facts(dive: DeepDive, score: Score | None, texts: Texts) -> tuple[tuple[str
     if paper.authors:
         facts.append((texts("dive.authors"), plain(_authors(paper.authors, texts))))
     for key, url in (("dive.code", paper.code_url), ("dive.project", paper.project_url)):
-        if url is not None and _is_web(url):
+        if url is not None and is_web_url(url):
             facts.append((texts(key), (Span(_shown(url), href=url),)))
     if dive.basis is not Basis.ABSTRACT:  # which is said louder, by a note
         facts.append((texts("dive.basis"), plain(texts(f"basis.{dive.basis}"))))
@@ -83,22 +82,6 @@ def _authors(names: Sequence[str], texts: Texts) -> str:
     if len(names) <= AUTHORS_SHOWN:
         return shown
     return texts("dive.authors_more", names=shown, count=len(names))
-
-
-def _is_web(url: str) -> bool:
-    """May a URL that a list gave become a link? HTTPS to a dotted host, and nothing that hides where it leads."""
-    if not url.isascii() or not url.isprintable() or any(letter in url for letter in " \"'<>\\`"):
-        return False
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return (
-        parts.scheme == "https"
-        and parts.hostname is not None
-        and "." in parts.hostname.strip(".")
-        and "@" not in parts.netloc
-    )
 
 
 def _shown(url: str) -> str:

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 from bot.analysis import scoring
-from bot.models import Score
+from bot.models import Band, Score
 from bot.report import document
 from bot.report.document import Span, Spans
 from bot.texts import Texts
 
-Band = Literal["excellent", "good", "fair", "low", "failed"]
 SEPARATOR = " · "
 
 

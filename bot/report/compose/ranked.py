@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from bot.models import AnalystKind, Ranked, Ranking
 from bot.report import document
 from bot.report.compose.parts import band, notice, part_label, plain
-from bot.report.document import Document, text_of
+from bot.report.document import Document, text_of, Spans
 from bot.report.inline import spans, title_spans
 from bot.texts import Texts
 
@@ -64,10 +64,16 @@ def _row(position: int, entry: Ranked, texts: Texts, dived: Collection[str]) -> 
         href=paper.arxiv_id.abs_url,
         score=None if score is None else score.value,
         band=band(score),
-        reason=plain(_failure(entry, texts)) if score is None else spans(score.reason),
+        reason=_reason(entry, texts),
         tags=_tags(entry, texts),
         document=paper.arxiv_id.id if paper.arxiv_id.id in dived else None,
     )
+
+
+def _reason(entry: Ranked, texts: Texts) -> Spans:
+    if entry.score is None:
+        return plain(_failure(entry, texts))
+    return spans(entry.score.reason) if entry.score.reason else plain(texts("digest.no_reason"))
 
 
 def _tags(entry: Ranked, texts: Texts) -> tuple[str, ...]:
