@@ -6,6 +6,8 @@ DEV := $(VENV)/.ready-dev
 # The first that is new enough; `make demo PYTHON=/path/to/python3.12` names another.
 PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# One more than there are cores: tests of whole processes mostly wait.
+WORKERS := $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
@@ -21,10 +23,10 @@ run: $(RUN)  ## the bot: schedule, delivery and web archive (settings: config/co
 	@$(BIN)/python -m bot run $(ARGS)
 
 test: $(DEV)  ## all tests
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $$($(WORKERS)) --dist worksteal $(ARGS)
 
 coverage: $(DEV)  ## all tests with their coverage and its floors (half as slow again)
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report= --cov-fail-under=90 $(ARGS)
+	$(BIN)/python -m pytest -n $$($(WORKERS)) --dist worksteal --cov --cov-report= --cov-fail-under=90 $(ARGS)
 	$(BIN)/python .ci/coverage_floors.py
 
 check: $(DEV)  ## format, lint, types, import contracts and the fast tests
@@ -32,7 +34,7 @@ check: $(DEV)  ## format, lint, types, import contracts and the fast tests
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $$($(WORKERS)) --dist worksteal -m "not slow" $(ARGS)
 
 lock:  ## choose the exact versions anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

@@ -30,7 +30,7 @@ def a_python(path: Path, script: str) -> str:
 
 def test_make_alone_says_what_there_is(make):
     shown = make().stdout.splitlines()
-    assert [line.split()[1] for line in shown] == ["help", "demo", "run", "test", "check", "lock", "clean"]
+    assert [line.split()[1] for line in shown] == ["help", "demo", "run", "test", "coverage", "check", "lock", "clean"]
     assert all(len(line.split()) > 3 for line in shown)
 
 

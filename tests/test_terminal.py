@@ -28,15 +28,15 @@ SLACK = CHANNELS.split("[[channels]]")[2]
 async def world(tmp_path, monkeypatch):
     async with a_world(tmp_path, papers=4) as made:
         made.write(model=False)
-        made.environ = monkeypatch
+        made.inside = monkeypatch
         yield made
 
 
 async def do(world: World, *words: str) -> int:
     """Runs a command as the command line would, settings and variables of `world` included."""
     for name, value in world.environment().items():
-        if name.startswith("PAPERBOY_"):
-            world.environ.setenv(name, value)  # type: ignore[attr-defined]  # the fixture's monkeypatch
+        if name.startswith("PAPERBOY_") and world.inside:
+            world.inside.setenv(name, value)
     arguments = parser().parse_args(words)
     return await COMMANDS[arguments.command](config.load(arguments.config), arguments)
 
@@ -234,7 +234,7 @@ async def test_deepdive_reads_any_paper_that_arxiv_knows(world, capsys):
 
 async def test_deepdive_with_the_model_down_is_extractive_and_says_so(tmp_path, monkeypatch, capsys):
     async with a_world(tmp_path, papers=2, faults=(Fault("status", status=401),)) as world:
-        world.environ = monkeypatch  # type: ignore[attr-defined]  # for `do`
+        world.inside = monkeypatch
         assert await do(world, "deepdive", "2602.00001", "--json") == 3
     dive = json.loads(capsys.readouterr().out)
     assert (dive["model"], dive["flags"]) == ("", ["failure.auth"])

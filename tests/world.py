@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.schedule import default_day
 from tests.arxiv_standin import ArxivStandIn, Entry
 from tests.conftest import measuring
@@ -65,6 +67,7 @@ class World:
     telegram: TelegramStandIn
     slack: SlackStandIn
     variables: dict[str, str] = field(default_factory=dict)
+    inside: pytest.MonkeyPatch | None = None  # sets the variables of this process, for commands that run inside it
 
     def write(self, *, model: bool = True, channels: str = CHANNELS, more: str = "", top: str = "") -> None:
         """The settings file. `more` are further tables, `top` keys before the first one."""
