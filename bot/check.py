@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import prompts
+from bot.analysis.analyst import PROMPTS
 from bot.errors import BotError, SettingsError
 from bot.interfaces import Ledger, Store
 from bot.models import Finding
@@ -14,7 +15,6 @@ logger = logging.getLogger(__name__)
 CHECK_SECONDS = 30.0  # no part may hold the others' answers longer
 
 Check = Callable[[], Awaitable[Sequence[Finding]]]
-PROMPTS = ("score", "deep_dive")
 
 
 async def run(checks: Mapping[str, Check], seconds: float = CHECK_SECONDS) -> tuple[Finding, ...]:
@@ -30,13 +30,18 @@ async def _one(subject: str, check: Check, seconds: float) -> Sequence[Finding]:
     except TimeoutError:
         return [Finding("error", subject, f"no answer within {seconds:.0f} s; is the service reachable from here?")]
     except SettingsError as error:
-        setting, _, text = str(error).partition(": ")
-        return [Finding("error", setting, text)]
+        return [named(error)]
     except BotError as error:
         return [Finding("error", subject, str(error))]
     except Exception:
         logger.exception("check failed", extra={"subject": subject})
         return [Finding("error", subject, "the check itself failed; the log says why")]
+
+
+def named(error: SettingsError) -> Finding:
+    """A wrong setting or file under its own name, with which the message begins."""
+    subject, _, text = str(error).partition(": ")
+    return Finding("error", subject, text)
 
 
 async def check_prompts(languages: Sequence[str]) -> Sequence[Finding]:
@@ -47,7 +52,7 @@ async def check_prompts(languages: Sequence[str]) -> Sequence[Finding]:
             try:
                 found.append(Finding("ok", f"prompts/{name}.{language}.md", prompts.load(name, language).ref))
             except SettingsError as error:
-                found.append(Finding("error", f"prompts/{name}.{language}.md", str(error)))
+                found.append(named(error))
     return found
 
 

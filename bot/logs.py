@@ -7,7 +7,11 @@ from collections.abc import Sequence
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 NOISY = ("httpx", "httpcore", "slack_sdk", "telegram", "aiohttp.access", "asyncio", "LiteLLM", "arxiv", "urllib3")
-TOKENS = re.compile(r"\d{6,}:[A-Za-z0-9_-]{30,}|\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}|\bsk-[A-Za-z0-9_-]{16,}")
+# Long enough that no word or key of ours is taken for one; what a provider says is cleaned more strictly, by bot.llm.
+TOKENS = re.compile(
+    r"\d{6,}:[A-Za-z0-9_-]{30,}|\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}|\bsk-[A-Za-z0-9_-]{16,}"
+    r"|\bAIza[A-Za-z0-9_-]{30,}|\b(?:gsk|hf|r8)_[A-Za-z0-9]{20,}|\bxai-[A-Za-z0-9]{20,}"
+)
 HIDDEN = "[secret]"
 
 
@@ -37,9 +41,9 @@ class Line(logging.Formatter):
 
 
 def start(level: int, secrets: Sequence[str]) -> None:
-    """Sends log lines from `level` up to stderr; chatty libraries only from WARNING."""
+    """Sends log lines from `level` up to stderr; chatty libraries from WARNING at least."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Line(secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -21,6 +21,7 @@ PREFIX = "PAPERBOY_"
 CONFIG_VARIABLE = "PAPERBOY_CONFIG"  # the one variable that is not a setting: the settings file's path
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HTTP_URL = r"^https?://\S+$"
+NAME = r"^[a-z0-9_-]{1,32}$"
 
 
 def _listed(value: object) -> object:
@@ -62,7 +63,7 @@ Weekday = Annotated[int, BeforeValidator(_weekday), Field(ge=0, le=6)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 Language = Annotated[str, AfterValidator(_language)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
+Name = Annotated[str, Field(pattern=NAME)]
 Url = Annotated[str, Field(pattern=HTTP_URL), AfterValidator(lambda url: url.rstrip("/"))]
 
 
@@ -102,7 +103,7 @@ class ReportSettings(Section):
     """How a day is chosen and how much of it is read."""
 
     papers: int = Field(15, ge=1, le=100, description="papers of the day's list to score, best by upvotes first")
-    deep_dives: int = Field(2, ge=0, le=20, description="papers to read in full")
+    deep_dives: int = Field(2, ge=0, le=20, description="the most papers to deep-dive")
     min_score: int = Field(60, ge=0, le=100, description="a paper below this score is never deep-dived")
     list_day: Literal["previous", "current"] = Field(
         "previous",
@@ -154,7 +155,7 @@ class SourcesSettings(Section):
     """Where lists and papers come from."""
 
     huggingface_url: Url = Field("https://huggingface.co", description="origin of the daily list")
-    arxiv_url: Url = Field("https://arxiv.org", description="origin of papers")
+    arxiv_url: Url = Field("https://arxiv.org", description="origin of full texts (not used yet)")
     arxiv_api_url: Url = Field("https://export.arxiv.org/api/query", description="arXiv's metadata API, whole")
     arxiv_pause_seconds: float = Field(3.0, ge=0, le=60, description="least time between two requests to arXiv")
     contact: str = Field(
@@ -171,11 +172,13 @@ class TelegramSettings(Section):
     token: SecretStr | None = Field(None, description="the bot's token from @BotFather")
     token_file: Path | None = Field(None, description="file that holds `token`")
     api_url: Url = Field("https://api.telegram.org", description="Bot API server, without `/bot`")
-    mode: Literal["polling", "webhook"] = Field("polling", description="how updates arrive: `polling` or `webhook`")
-    webhook_secret: SecretStr | None = Field(None, description="secret of the webhook")
+    mode: Literal["polling", "webhook"] = Field(
+        "polling", description="how updates arrive: `polling` or `webhook` (not used yet)"
+    )
+    webhook_secret: SecretStr | None = Field(None, description="secret of the webhook (not used yet)")
     webhook_secret_file: Path | None = Field(None, description="file that holds `webhook_secret`")
-    allowed_chats: Integers = Field((), description="further chats that are served")
-    admins: Integers = Field((), description="user IDs of administrators")
+    allowed_chats: Integers = Field((), description="further chats that are served (not used yet)")
+    admins: Integers = Field((), description="user IDs of administrators (not used yet)")
 
 
 class SlackSettings(Section):
@@ -183,14 +186,16 @@ class SlackSettings(Section):
 
     bot_token: SecretStr | None = Field(None, description="bot token (`xoxb-…`)")
     bot_token_file: Path | None = Field(None, description="file that holds `bot_token`")
-    app_token: SecretStr | None = Field(None, description="app-level token (`xapp-…`) for Socket Mode")
+    app_token: SecretStr | None = Field(None, description="app-level token (`xapp-…`) for Socket Mode (not used yet)")
     app_token_file: Path | None = Field(None, description="file that holds `app_token`")
-    signing_secret: SecretStr | None = Field(None, description="signing secret for HTTP mode")
+    signing_secret: SecretStr | None = Field(None, description="signing secret for HTTP mode (not used yet)")
     signing_secret_file: Path | None = Field(None, description="file that holds `signing_secret`")
     api_url: Url = Field("https://slack.com/api/", description="Web API")
-    mode: Literal["socket", "http"] = Field("socket", description="how events arrive: `socket` or `http`")
-    allowed_channels: Strings = Field((), description="further channels that are served")
-    admins: Strings = Field((), description="user IDs of administrators")
+    mode: Literal["socket", "http"] = Field(
+        "socket", description="how events arrive: `socket` or `http` (not used yet)"
+    )
+    allowed_channels: Strings = Field((), description="further channels that are served (not used yet)")
+    admins: Strings = Field((), description="user IDs of administrators (not used yet)")
 
 
 class WebSettings(Section):
@@ -216,8 +221,8 @@ class OperatorSettings(Section):
 class LimitsSettings(Section):
     """What one person may ask for."""
 
-    per_user_per_day: int = Field(20, ge=0, description="requests a user and day")
-    cooldown_seconds: float = Field(10, ge=0, description="least time between two requests of a user")
+    per_user_per_day: int = Field(20, ge=0, description="requests a user and day (not used yet)")
+    cooldown_seconds: float = Field(10, ge=0, description="least time between two requests of a user (not used yet)")
 
 
 class ProfileSettings(Section):
@@ -242,7 +247,7 @@ class ChannelSettings(Section):
     language: Language | None = Field(None, description="zh or en; none: `language`")
     time: ClockTime | None = Field(None, description="HH:MM; none: `schedule.time`")
     timezone: TimeZone | None = Field(None, description="IANA time zone; none: `schedule.timezone`")
-    style: Literal["classic", "rich"] = Field("classic", description="Telegram: classic messages")
+    style: Literal["classic", "rich"] = Field("classic", description="`classic`; `rich` is not used yet")
 
     @model_validator(mode="after")
     def _target_fits_platform(self) -> Self:

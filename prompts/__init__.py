@@ -40,7 +40,6 @@ TURNS = {"score": ("system", "user"), "deep_dive": ("system", "user", "repair")}
 HASH_DIGITS = 8
 TAG_BYTES = 8  # a delimiter that no paper can know
 
-_FILE = re.compile(r"(?P<name>[a-z_]+)\.(?P<language>[a-z]{2,3}(?:-[A-Za-z]+)?)\.md")
 _HEADER = re.compile(r"\A\+\+\+\n(?P<header>.*?)^\+\+\+\n(?P<body>.*)\Z", re.DOTALL | re.MULTILINE)
 _TURN = re.compile(r"^=== (\w+) ===\n", re.MULTILINE)
 # A prompt is plain text for a model, not a page: escaping would change what the model reads.
@@ -96,12 +95,6 @@ class _Header(BaseModel):
 def load(name: str, language: str, folder: Path | None = None) -> Prompt:
     """The prompt `name` in `language`, from `folder` in place of our own. Raises SettingsError naming file and cure."""
     return _own(name, language) if folder is None else _read(folder, name, language)
-
-
-def available(folder: Path | None = None) -> tuple[tuple[str, str], ...]:
-    """(name, language) of every prompt file there is, sorted."""
-    names = (_FILE.fullmatch(entry.name) for entry in _place(folder).iterdir())
-    return tuple(sorted((found["name"], found["language"]) for found in names if found))
 
 
 @cache

@@ -266,3 +266,16 @@ async def test_the_stand_in_refuses_a_malformed_id_as_arxiv_does(service: ArxivS
     source = Arxiv(service.api_url + "?id_list=abc&x", clock, user_agent=AGENT, timeouts=QUICK)
     with pytest.raises(SourceError, match="HTTP 400"):
         await source.papers([ONE])
+
+
+async def test_texts_of_any_length_are_cut_to_what_messages_can_bear(source: Arxiv, service: ArxivStandIn):
+    long = "x" * 20_000
+    service.known[:] = [Entry(ONE.id, title=long, summary=long, authors=(long,), comment=long)]
+    paper = (await source.papers([ONE]))[ONE.id]
+    assert paper.comment is not None
+    assert [len(text) for text in (paper.title, paper.abstract, *paper.authors, paper.comment)] == [
+        300,
+        10_000,
+        100,
+        1000,
+    ]

@@ -1,10 +1,16 @@
 import asyncio
 import logging
+from argparse import Namespace
+from pathlib import Path
 
+import pytest
+
+import config
 import prompts
 from bot import check
 from bot.errors import SettingsError, SourceError, StoreError
 from bot.models import Finding
+from bot.terminal import health
 
 
 async def fine():
@@ -58,7 +64,9 @@ async def test_every_prompt_is_loaded_in_every_language(monkeypatch):
         raise SettingsError("prompts/score.zh.md: uses {{ papr }}, which it does not declare")
 
     monkeypatch.setattr(prompts, "load", broken)  # the files of the project are right, and have no folder to swap
-    assert "papr" in (await check.check_prompts(["zh"]))[0].text
+    [finding, _] = await check.check_prompts(["zh"])
+    assert (finding.level, finding.subject) == ("error", "prompts/score.zh.md")
+    assert finding.text == "uses {{ papr }}, which it does not declare"
 
 
 async def test_a_store_that_cannot_be_written_is_named():
@@ -68,3 +76,38 @@ async def test_a_store_that_cannot_be_written_is_named():
 
     [finding] = await check.check_store(Full(), "sqlite")  # type: ignore[arg-type]  # only ping is asked for
     assert (finding.level, finding.subject, finding.text) == ("error", "store.url", "disk full")
+
+
+# --- the command: every part is asked, whatever another one's trouble
+
+
+async def said(folder: Path, capsys: pytest.CaptureFixture[str], settings: str) -> dict[str, str]:
+    """What `paperboy check` prints with these settings: subject -> level and text."""
+    (folder / "config.toml").write_text(settings, encoding="utf-8")
+    await health.check(config.load(folder / "config.toml"), Namespace())
+    lines = (line[2:].split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    return {rest.partition(": ")[0]: f"{level} {rest.partition(': ')[2]}" for level, rest in lines}
+
+
+@pytest.mark.parametrize("url", ["sqlite:///no/such/folder/paperboy.db", "mysql://here"])
+async def test_a_store_that_cannot_be_opened_hides_no_other_answer(tmp_path, capsys, url):
+    found = await said(tmp_path, capsys, f'[store]\nurl = "{url}"\n[web]\nport = 0\n')
+    assert found["store.url"].startswith("error ")
+    assert "store.url" not in found["store.url"]
+    for subject in ("prompts/score.zh.md", "prompts/deep_dive.zh.md", "llm.model", "web.port"):
+        assert found[subject].startswith("ok ")
+    assert [file.name for file in tmp_path.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 64, "192.0.2.1"])
+async def test_a_host_that_is_not_this_machine_is_not_blamed_on_the_port(tmp_path, capsys, host):
+    found = await said(tmp_path, capsys, f'[web]\nhost = "{host}"\nport = 0\n')
+    assert found["web.host"].startswith(f"error {host} is ")
+    assert "web.port" not in found
+
+
+async def test_a_public_address_that_no_chat_can_link_to_is_a_warning(tmp_path, capsys):
+    found = await said(tmp_path, capsys, '[web]\nport = 0\npublic_url = "http://paperboy:8080"\n')
+    assert found["web.public_url"].startswith("warning ")
+    found = await said(tmp_path, capsys, '[web]\nport = 0\npublic_url = "http://papers.example.org:8080"\n')
+    assert "web.public_url" not in found

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.analysis import evaluation
-from bot.analysis.evaluation import chance, mean_absolute_error, ndcg, precision
+from bot.analysis.evaluation import chance, ndcg, precision
 from tests.fakes import SHARED_DATA, a_paper, a_profile
 
 JUDGED = SHARED_DATA / "ranking" / "dev.jsonl"
@@ -35,10 +35,6 @@ def test_chance_is_the_mean_over_all_orders():
 
 def test_precision_counts_the_relevant_among_the_first():
     assert precision([1, 0, 2, 0, 0, 1], k=5) == pytest.approx(0.4)
-
-
-def test_mean_absolute_error_is_in_points():
-    assert mean_absolute_error([80, 60], [84, 54]) == 5
 
 
 def judged_days(folder: Path) -> tuple[Path, Path]:

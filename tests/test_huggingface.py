@@ -226,6 +226,8 @@ def test_the_items_own_fields_fill_gaps():
         "https://example.org/\u202e",
         "https://[broken/",
         "https://example.org/" + "x" * 3000,
+        "https://localhost/x",
+        "https://a.b/)![x](https://evil.example/t.png",
     ],
 )
 def test_only_plain_web_addresses_are_links(url: str):
@@ -265,6 +267,18 @@ def test_text_that_cannot_be_written_is_mended():
     (paper,) = parsed(an_item(title="Rain\ud800 and\x00\x1b snow")).papers
     assert paper.title == "Rain and snow"
     paper.title.encode()
+
+
+def test_texts_of_any_length_are_cut_to_what_messages_can_bear():
+    names = [{"name": "N" * 500}] * 7000
+    item = an_item(title="T" * 100_000, summary="s" * 100_000, authors=names, organization={"name": "O" * 500})
+    (paper,) = parsed(item).papers
+    assert paper.title == "T" * 299 + "…"
+    assert (len(paper.abstract), paper.abstract[-1]) == (10_000, "…")
+    assert (len(paper.authors), {len(name) for name in paper.authors}) == (6000, {100})
+    assert len(paper.organization or "") == 100
+    (paper,) = parsed(an_item(title="T" * 300)).papers
+    assert paper.title == "T" * 300
 
 
 def test_a_paper_listed_twice_counts_once_and_ties_keep_the_lists_order():

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from bot.models import ArxivId, Basis, Paper, Ranked, ReportKey
 from bot.report import compose, document, page
-from bot.report.document import Document, Links, Span
+from bot.report.document import Document, Links, Span, is_web_url
 from bot.report.markdown import markdown
 from bot.texts import load
 from tests.fakes import NOW, SHARED_DATA, a_deep_dive, a_paper, a_point, a_ranking, a_report, a_score
@@ -225,6 +225,76 @@ def test_hostile_text_stays_text_everywhere():
     assert "evil.example" in rendered
     assert 'href="https://evil' not in rendered
     assert "https://evil" not in markdown(documents, ZH)
+
+
+BREAKING = "https://a.b/)![x](https://evil.example/t.png"
+
+
+def test_no_address_brings_markup_into_a_markdown_file():
+    """Not through a paper of the list, and not through any place of a document that holds an address."""
+    paper = a_paper(1, code_url=BREAKING, project_url=BREAKING)
+    listed = compose.report(a_report(deep_dives=(a_deep_dive(paper),)), ZH)
+    row = document.RankingRow(1, "title", BREAKING, 80, "good", (Span("reason", href=BREAKING),))
+    mark = document.Mark("label", inferred=False, quote="quote", href=BREAKING)
+    items = document.Items((document.Item((Span("point"),), mark),))
+    bare = Document("digest", (Span("day"),), (document.Ranking((row,)), items), "", "zh")
+    for documents in (listed, (bare,)):
+        written = markdown(documents, ZH)
+        assert "evil.example" not in written
+        assert "<img" not in MarkdownIt("gfm-like", {"linkify": False}).render(written)
+
+
+def test_an_address_keeps_its_formulas_signs_out_of_a_markdown_file():
+    made = Document(
+        "digest", (Span("day"),), (document.Paragraph((Span("x", href="https://a.b/$x$?q=%20&r#s"),)),), "", "zh"
+    )
+    assert "[x](https://a.b/%24x%24?q=%20&r#s)" in markdown([made], ZH)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://arxiv.org/abs/2602.00001v2#S3.SS2",
+        "http://papers.example.org:8080/x?a=1&b=%20",
+        "http://127.0.0.1:8080/",
+        "https://a_b.github.io",
+        "https://github.com/user/re.po-x_~y,z;@w!*+$",
+    ],
+)
+def test_a_plain_web_address_may_become_a_link(url):
+    assert is_web_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.org",
+        "//example.org/",
+        "javascript:alert(1)//example.org",
+        "HTTPS://example.org",
+        "https://localhost/x",
+        "https://[::1]/x",
+        "https://example.org./",
+        "https://-a.example/",
+        "https://user@example.org/",
+        "https://example.org:0/",
+        "https://example.org:65536/",
+        "https://example.org:/",
+        "https://exam\u212aple.org/",
+        "https://g\u0456thub.com/",
+        "https://example.org\\@evil.example/",
+        "https://example.org/\n",
+        "https://example.org/" + "x" * 2000,
+        *(f"https://example.org/{sign}" for sign in " \t\x00\x7f\u00a0\u202e\"'`<>()[]{}|\\^é"),
+    ],
+)
+def test_what_hides_where_it_leads_or_could_end_a_link_becomes_none(url):
+    assert not is_web_url(url)
+    spans = (Span("x", href=url),)
+    made = Document("digest", (Span("day"),), (document.Paragraph(spans),), "", "zh")
+    assert "](" not in markdown([made], ZH)
+    assert not any(link.get("rel") == "noopener" for link in Outline(a_page(made)).all("a"))
 
 
 def test_a_markdown_file_has_the_look_of_a_days_report():

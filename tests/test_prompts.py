@@ -47,10 +47,6 @@ def refusal(folder: Path, text: str, name: str = "digest") -> str:
     return str(caught.value)
 
 
-def test_our_own_prompts_are_all_there_in_both_languages():
-    assert set(OWN) <= set(prompts.available())
-
-
 @pytest.mark.parametrize(("name", "language"), OWN)
 def test_our_own_prompts_render_the_profile_for_the_system_and_the_paper_for_the_user(name, language):
     system, user = prompts.load(name, language).render(**VALUES)
@@ -119,7 +115,6 @@ def test_the_header_tells_the_sections_to_the_body(tmp_path):
     write(tmp_path, GOOD)
     prompt = prompts.load("digest", "en", tmp_path)
     assert prompt.render(paper="P")[0] == "Read it. idea=The idea"
-    assert prompts.available(tmp_path) == (("digest", "en"),)
 
 
 def test_a_value_that_was_not_given_is_named(tmp_path):

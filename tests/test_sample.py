@@ -2,11 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 from importlib import resources
 
+from bot import texts
+from bot.report import compose, document
+from bot.report.document import text_of
 from bot.sources.huggingface import day_of
 from bot.sources.sample import DAY, Sample
+from tests.fakes import a_deep_dive
 
 CONTENT = resources.files("bot.sources").joinpath("sample_day.json").read_bytes()
 HIGHEST = 90_000  # far above the number of papers of any month
@@ -17,6 +22,15 @@ async def test_the_sample_day_loads_whole():
     assert (found.day, found.origin, found.skipped) == (date(2026, 2, 25), "sample", 0)
     assert len(found.papers) == len(json.loads(CONTENT)) == 18
     assert day_of(CONTENT) == DAY
+
+
+async def test_sample_papers_say_where_they_come_from():
+    first, *_ = (await Sample().list_day(DAY)).papers
+    dive = a_deep_dive(replace(first, upvotes=9))
+    for language, source in (("zh", "示例日 🔥 9"), ("en", "sample day 🔥 9")):
+        made = compose.deep_dive(dive, texts.load(language))
+        fields = next(block for block in made.blocks if isinstance(block, document.Fields))
+        assert source in [text_of(spans) for _, spans in fields.pairs]
 
 
 async def test_other_days_have_no_sample():

@@ -83,14 +83,21 @@ def test_the_config_variable_names_the_file_and_relative_paths_start_there(monke
         ),
         (
             '[[channels]]\nname = "a"\nplatform = "slack"\ntarget = "general"',
-            "channels.0: target: slack needs a channel ID",
+            "channels.a.target: slack needs a channel ID",
         ),
-        ('[[channels]]\nname = "a"\nplatform = "telegram"', "channels.0: target: telegram needs a chat ID"),
-        ('[[channels]]\nname = "a"\nplatform = "console"\ntopic = 3', "channels.0: topic: only Telegram has topics"),
+        ('[[channels]]\nname = "a"\nplatform = "telegram"', "channels.a.target: telegram needs a chat ID"),
+        ('[[channels]]\nname = "a"\nplatform = "console"\ntopic = 3', "channels.a.topic: only Telegram has topics"),
         ('[[channels]]\nname = "A b"\nplatform = "console"', "channels.0.name: "),
         (2 * '[[profiles]]\nname = "a"\ninterests = ["x"]\n', "profiles: the name 'a' is given twice"),
         ('[operator]\nchannel = "ops"', "operator.channel: there is no channel named 'ops'"),
-        ('[[profiles]]\nname = "a"\ninterests = []', "profiles.0.interests: "),
+        ('[[profiles]]\nname = "a"\ninterests = []', "profiles.a.interests: "),
+        (
+            '[[channels]]\nname = "lab"\nplatform = "console"\ntimezone = "Mars/Olympus"',
+            "channels.lab.timezone: unknown time zone 'Mars/Olympus'",
+        ),
+        ('[[channels]]\nplatform = "console"', "channels.0.name: "),
+        ('channels = ["team"]', "channels.0: "),
+        ('[channels]\nname = "team"', "channels: "),
         ("x = [", "not valid TOML"),
     ],
 )
@@ -109,6 +116,12 @@ def test_a_misspelt_variable_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("PAPERBOY_LLM__MODLE", "x")
     [line] = problems(tmp_path, "")
     assert line == "PAPERBOY_LLM__MODLE: unknown setting; did you mean PAPERBOY_LLM__MODEL?"
+
+
+@pytest.mark.parametrize("name", ["PAPERBOY_FOO", "PAPERBOY_HOME", "PAPERBOY_DEBUG"])
+def test_a_variable_that_resembles_no_setting_is_not_taken_for_one(monkeypatch, tmp_path, name):
+    monkeypatch.setenv(name, "x")
+    assert problems(tmp_path, "") == [f"{name}: unknown setting"]
 
 
 def test_tables_of_channels_come_from_the_file_only(monkeypatch, tmp_path):
@@ -138,7 +151,7 @@ def test_a_secret_beside_its_file_is_an_error(monkeypatch, tmp_path):
 
 def test_a_secret_file_that_cannot_be_read_is_named(tmp_path):
     [line] = problems(tmp_path, '[slack]\nbot_token_file = "/nowhere/token"')
-    assert line == "slack: bot_token_file: cannot read the file it names (FileNotFoundError)"
+    assert line == "slack.bot_token_file: cannot read the file it names (FileNotFoundError)"
 
 
 def test_an_empty_variable_is_no_secret(monkeypatch, tmp_path):

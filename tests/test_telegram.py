@@ -17,7 +17,7 @@ from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError, 
 from bot import texts
 from bot.channels.telegram import TelegramChannel, shared_pace, telegram_bot
 from bot.channels.telegram.api import send_error
-from bot.channels.telegram.entities import Entity, styled, valid_url
+from bot.channels.telegram.entities import Entity, styled
 from bot.channels.telegram.layout import messages
 from bot.channels.telegram.render import render
 from bot.errors import Outcome, SendError, SettingsError
@@ -55,6 +55,7 @@ from bot.report.document import (
     Section,
     Span,
     Spans,
+    is_web_url,
 )
 from tests.fakes import (
     NOW,
@@ -273,13 +274,13 @@ URLS += ["/abs/2602.1", "#S3.SS2", "?q=1", "@", "中文", " ", "\\", '"', "[::1]
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(URLS), min_size=1, max_size=7).map("".join))
 def test_every_link_that_is_kept_is_one_that_telegram_takes(url: str):
-    if valid_url(url):
+    if is_web_url(url):
         td_entities("x", [{"type": "text_link", "offset": 0, "length": 1, "url": url}])
 
 
 @pytest.mark.parametrize("url", ["https://arxiv.org/abs/2602.19089v1#S3.SS2", "http://papers.example.org:8080/x?y=1"])
 def test_ordinary_links_are_kept(url: str):
-    assert valid_url(url)
+    assert is_web_url(url)
 
 
 @pytest.mark.parametrize(

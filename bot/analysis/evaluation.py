@@ -55,11 +55,6 @@ def precision(relevances: Sequence[int], k: int = TOP) -> float:
     return fmean(relevance > 0 for relevance in relevances[:k])
 
 
-def mean_absolute_error(scores: Sequence[float], expected: Sequence[float]) -> float:
-    """How far scores lie from those expected (frozen anchor papers after a change of prompt or model), in points."""
-    return fmean(abs(score - other) for score, other in zip(scores, expected, strict=True))
-
-
 def _gain(relevances: Iterable[int], k: int) -> float:
     return sum(relevance / math.log2(place + 1) for place, relevance in enumerate(list(relevances)[:k], start=1))
 

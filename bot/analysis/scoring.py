@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.analysis import grounding, untrusted
 from bot.interfaces import LLM, Brief, Turn
-from bot.models import AnalystKind, Paper, Score, SubScores
+from bot.models import AnalystKind, Band, Paper, Score, SubScores
 from prompts import Prompt
-
-Band = Literal["excellent", "good", "fair", "low"]
 
 WEIGHTS: Mapping[str, Decimal] = {
     "topic": Decimal("0.5"),

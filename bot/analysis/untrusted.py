@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 REDACTED = "[…]"
-MAX_WORD = 200  # characters; longer runs without a space are no words
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,27 @@
 Nothing here holds Markdown, HTML or mrkdwn. A span's text is plain; links exist only where code built them.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.models import ReportKey
+from bot.models import Band, ReportKey
+
+URL_CHARACTERS = 2_000  # the longest address that common browsers, servers and chats all take
+HIGHEST_PORT = 65_535
+# RFC 3986 without what could end a link or begin another in some markup: quotes, brackets, blanks; and ASCII alone, so
+# that no letter can pass for another. No user name, which could pass for a host. One dot at least: chats take no other.
+_WEB_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?:[/?#][A-Za-z0-9._~:/?#@!$&*+,;=%-]*)?"
+)
+
+
+def is_web_url(url: str) -> bool:
+    """May this address become a link? The one rule for all of them, whoever gave the address."""
+    found = _WEB_URL.fullmatch(url) if len(url) <= URL_CHARACTERS else None
+    return found is not None and int(found["port"] or 1) <= HIGHEST_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +110,15 @@ class Section:
 class RankingRow:
     """One paper of the ranking. A failed one has position and score None, and `reason` says why.
 
-    `position` counts from 1. `band`: "excellent" (score >= 90), "good" (>= 75), "fair" (>= 60), "low", "failed".
-    `tags` are short words such as "精选"; `document` is the key of its deep dive, where there is one.
+    `position` counts from 1. `tags` are short words such as "精选"; `document` is the key of its deep dive, where there
+    is one.
     """
 
     position: int | None
     title: str
     href: str
     score: int | None
-    band: Literal["excellent", "good", "fair", "low", "failed"]
+    band: Band
     reason: Spans
     tags: tuple[str, ...] = ()
     document: str | None = None

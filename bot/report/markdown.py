@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 from bot.report import document
-from bot.report.document import Document, Mark, Span
+from bot.report.document import Document, Mark, Span, is_web_url
 from bot.texts import Texts
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>$|~#])")
+_HREF = "%:/?#@!&*+,;=~"  # what an address keeps beside letters and digits: nothing that ends a link, formula or cell
 _BLOCK_START = re.compile(r"^(\d*)([-+.)=])(?=\s)")
 
 
@@ -73,7 +75,7 @@ class _Writer:
         if mark.quote is None:
             return f"*{label}*" if mark.inferred else label
         number = len(self._footnotes) + 1
-        where = _escaped(mark.label) if mark.href is None else f"[{_escaped(mark.label)}]({mark.href})"
+        where = _linked(_escaped(mark.label), mark.href)
         self._footnotes.append(f"[^{number}]: {where}: “{_escaped(mark.quote)}”")
         return f"{label}[^{number}]"
 
@@ -81,7 +83,7 @@ class _Writer:
         heads = (self._texts(f"page.{name}") for name in ("position", "score", "paper"))
         rows = [f"| {' | '.join(heads)} |", "| ---: | ---: | --- |"]
         for row in block.rows:
-            title = f"[{_escaped(row.title)}]({row.href})"
+            title = _linked(_escaped(row.title), row.href)
             tags = "".join(f" `{tag}`" for tag in row.tags)
             reason = f"<br>{self._spans(row.reason)}" if row.reason else ""
             score = self._texts("page.failed") if row.score is None else f"**{row.score}**"
@@ -102,13 +104,18 @@ class _Writer:
             if wanted and shown.strip():
                 shown = f"{sign}{shown.strip()}{sign}" + " " * (shown != shown.rstrip())
         if span.href is not None:
-            return f"[{shown}]({span.href})"
+            return _linked(shown, span.href)
         return f"[{shown}](#{span.document})" if span.document in self._keys else shown
 
 
 def _escaped(text: str) -> str:
     """`text` without Markdown, and without addresses that GitHub would make links of by itself."""
     return _SPECIAL.sub(r"\\\1", text).replace("://", ":\\//").replace("www.", "www\\.")
+
+
+def _linked(shown: str, href: str | None) -> str:
+    """`shown`, leading to `href` where that is a web address."""
+    return shown if href is None or not is_web_url(href) else f"[{shown}]({quote(href, safe=_HREF)})"
 
 
 def _guarded(line: str) -> str:

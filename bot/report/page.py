@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from bot.models import DeepDive, Report
 from bot.report import document, mathml
-from bot.report.document import NO_LINKS, Document, Links, RankingRow, Span, text_of
+from bot.report.document import NO_LINKS, Document, Links, RankingRow, Span, is_web_url, text_of
 from bot.report.inline import title_spans
 from bot.report.markdown import markdown
 from bot.texts import Texts
@@ -200,7 +200,7 @@ def _span(span: Span, tail: str, keys: frozenset[str]) -> Markup:
     for wanted, tag in ((span.code, "code"), (span.strike, "s"), (span.italic, "em"), (span.bold, "strong")):
         if wanted:
             shown = Markup(f"<{tag}>{{}}</{tag}>").format(shown)  # noqa: S704 - a tag of the line above
-    if span.href is not None and span.href.startswith(("https://", "http://")):
+    if span.href is not None and is_web_url(span.href):
         return Markup('<a href="{}" rel="noopener">{}</a>').format(span.href, shown)
     if span.document in keys:
         return Markup('<a href="#{}">{}</a>').format(span.document, shown)

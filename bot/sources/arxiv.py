@@ -20,7 +20,7 @@ from bot.errors import InputError, SourceError
 from bot.interfaces import Clock
 from bot.models import ArxivId, Paper
 from bot.sources.pace import Pace, RefusedError, refused
-from bot.sources.text import one_line
+from bot.sources.text import ABSTRACT, AUTHOR, AUTHORS, COMMENT, TITLE, one_line
 
 if TYPE_CHECKING:
     import requests
@@ -165,13 +165,13 @@ def _paper(result: Any) -> Paper | None:  # noqa: ANN401  # an arxiv.Result, whi
         return None
     return Paper(
         arxiv_id=arxiv_id,
-        title=one_line(result.title),
-        abstract=one_line(result.summary),
-        authors=tuple(name for author in result.authors if (name := one_line(author.name))),
+        title=one_line(result.title, TITLE),
+        abstract=one_line(result.summary, ABSTRACT),
+        authors=tuple(name for author in result.authors[:AUTHORS] if (name := one_line(author.name, AUTHOR))),
         published=result.published,
         source=NAME,
         categories=tuple(dict.fromkeys(filter(None, (result.primary_category, *result.categories)))),
-        comment=one_line(result.comment or "") or None,
+        comment=one_line(result.comment or "", COMMENT) or None,
     )
 
 

@@ -8,9 +8,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError, WrapValidator
@@ -19,24 +20,21 @@ from pydantic import ValidatorFunctionWrapHandler as Handler
 from bot.errors import InputError, SourceError
 from bot.interfaces import Clock
 from bot.models import ArxivId, DayList, Paper
+from bot.report.document import is_web_url
 from bot.sources.pace import TRIES, Pace, RefusedError, refused
-from bot.sources.text import one_line
+from bot.sources.text import ABSTRACT, AUTHOR, AUTHORS, TITLE, one_line
 
 NAME = "huggingface"
 LIMIT = 100  # papers; the most that the service gives at once. The longest list of 2026 so far had 50
 REPLY_BYTES = 10 * 2**20  # 50 papers are 0.4 MB
 TIMEOUT_SECONDS = 20.0
-URL_CHARACTERS = 2_000
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 def _web_url(url: str) -> str:
-    """An http(s) address with a host and without a user name, which could pass for another site's."""
-    parts = urlsplit(url)
-    fits = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-    if not fits or len(url) > URL_CHARACTERS or any(c.isspace() or not c.isprintable() for c in url):
+    if not is_web_url(url):
         raise ValueError("not a web address")
     return url
 
@@ -49,25 +47,27 @@ def _or_none(value: Any, validate: Handler) -> Any:  # noqa: ANN401  # whatever 
         return None
 
 
-Text = Annotated[str, AfterValidator(one_line)]
+Title = Annotated[str, AfterValidator(partial(one_line, limit=TITLE))]
+Abstract = Annotated[str, AfterValidator(partial(one_line, limit=ABSTRACT))]
+Name = Annotated[str, AfterValidator(partial(one_line, limit=AUTHOR))]
 Lenient = Annotated[T | None, WrapValidator(_or_none)]
 
 
 class _Author(BaseModel):
-    name: Text
+    name: Name
     hidden: bool = False
 
 
 class _Organization(BaseModel):
-    name: Lenient[Text] = None
-    fullname: Lenient[Text] = None
+    name: Lenient[Name] = None
+    fullname: Lenient[Name] = None
 
 
 class _Described(BaseModel):
     """The fields that stand both in an item and in its paper."""
 
-    title: Lenient[Text] = None
-    summary: Lenient[Text] = None
+    title: Lenient[Title] = None
+    summary: Lenient[Abstract] = None
     organization: Lenient[_Organization] = None
 
 
@@ -189,7 +189,7 @@ def _paper(content: object) -> Paper:
         arxiv_id=ArxivId.parse(paper.id),
         title=title,
         abstract=abstract,
-        authors=tuple(_names(paper)),
+        authors=tuple(islice(_names(paper), AUTHORS)),
         published=paper.published_at and paper.published_at.astimezone(UTC),
         upvotes=paper.upvotes or 0,
         organization=(organization.fullname or organization.name) if organization else None,

@@ -4,6 +4,7 @@ The papers, their authors and their figures in `sample_day.json` are invented fo
 but far above the highest that arXiv gave out in that month, so they name no real paper.
 """
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib import resources
 
@@ -16,7 +17,7 @@ CAPTURED_AT = datetime(2026, 2, 26, 0, 30, tzinfo=UTC)
 
 
 class Sample:
-    """The bundled list of `DAY`, and an empty one for every other day."""
+    """The bundled list of `DAY`, and an empty one for every other day. Nobody takes its papers for listed ones."""
 
     name = NAME
 
@@ -24,4 +25,5 @@ class Sample:
         if day != DAY:
             return DayList(day, (), CAPTURED_AT, origin=NAME)
         content = resources.files("bot.sources").joinpath("sample_day.json").read_bytes()
-        return parse_list(content, day, CAPTURED_AT, origin=NAME)
+        listed = parse_list(content, day, CAPTURED_AT, origin=NAME)
+        return replace(listed, papers=tuple(replace(paper, source=NAME) for paper in listed.papers))

@@ -30,6 +30,7 @@ from bot.report.document import (
     Section,
     Span,
     Spans,
+    is_web_url,
     text_of,
 )
 
@@ -39,7 +40,6 @@ RUN_LIMIT = 3_000  # characters of one paragraph or list item, as in a section b
 CONTEXT_ELEMENTS = 10
 BUTTONS_IN_A_ROW = 5  # Slack takes 25; more than five wrap on every screen
 BUTTON_TEXT = 75
-URL_LIMIT = 3_000
 
 _BANDS = {"excellent": "🟢", "good": "🔵", "fair": "🟡", "low": "⚪", "failed": "⚠️"}
 _CJK = "\u2e80"  # labels that end in a character from here on take the full-width colon
@@ -79,7 +79,7 @@ def fragments(block: Block) -> Iterator[Fragment]:
 
 def button_rows(buttons: Sequence[Button]) -> Iterator[Fragment]:
     """Link buttons under what they belong to. A label that is too long is shortened: the link is what counts."""
-    usable = [button for button in buttons if _is_web(button.url) and button.label.strip()]
+    usable = [button for button in buttons if is_web_url(button.url) and button.label.strip()]
     for start in range(0, len(usable), BUTTONS_IN_A_ROW):
         row = usable[start : start + BUTTONS_IN_A_ROW]
         elements = [_button(button, f"open-{start + index}") for index, button in enumerate(row)]
@@ -96,15 +96,11 @@ def _element(span: Span) -> Json | None:
     if not text:
         return None
     element: Json = {"type": "text", "text": text}
-    if span.href is not None and _is_web(span.href):
+    if span.href is not None and is_web_url(span.href):
         element = {"type": "link", "url": span.href, "text": text}
     flags = {"bold": span.bold, "italic": span.italic, "code": span.code, "strike": span.strike}
     style = {name: True for name, on in flags.items() if on}
     return element | {"style": style} if style else element
-
-
-def _is_web(address: str) -> bool:
-    return address.startswith(("https://", "http://")) and length(address) <= URL_LIMIT
 
 
 def _runs(spans: Spans) -> Iterator[list[Json]]:
@@ -207,7 +203,7 @@ def _by_link(spans: Spans) -> Iterator[Span]:
     """Neighbours without a link as one span: context elements stand apart, and have no other styles."""
     plain = ""
     for span in spans:
-        if span.href is None or not _is_web(span.href):
+        if span.href is None or not is_web_url(span.href):
             plain += span.text
             continue
         if plain.strip():

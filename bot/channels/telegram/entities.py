@@ -6,9 +6,8 @@ Entities, never a parse mode: nothing that a paper or a model writes can then be
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
-from bot.report.document import Span, Spans, text_of
+from bot.report.document import Span, Spans, is_web_url, text_of
 
 WORD_JOINER = "\u2060"
 # Telegram turns what looks like a file name, tag, name, command or number of a bank card into a link of its own, and no
@@ -24,7 +23,6 @@ _CARD = re.compile(r"\d(?:[ -]?\d){12,}")
 _CARD_PART = 6  # characters; a card's number has at least 13 digits
 # Telegram removes these itself (and a line break inside a span would break the line under it).
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\u2028-\u202e\u2066-\u2069\ufeff]|[\ud800-\udfff]")
-_HOST = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W_](?:[\w-]*[^\W_])?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +61,6 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-def valid_url(url: str) -> bool:
-    """Does Telegram take it? One that it does not take costs the whole message: only http(s) with a dotted host."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    plain = not re.search(r"[\s\\<>\"]", url) and "@" not in parts.netloc and port != 0 and parts.netloc[-1:] != ":"
-    return plain and parts.scheme in ("http", "https") and _HOST.fullmatch(host) is not None
-
-
 def styled(spans: Spans) -> Styled:
     """The text of `spans` with an entity for each look, fit to stand inside a message."""
     spans = tuple(replace(span, text=_CONTROLS.sub("", span.text.replace("\t", " "))) for span in spans)
@@ -103,7 +90,8 @@ def _breaks(text: str) -> list[int]:
 
 def _styled(span: Span, breaks: list[int]) -> Styled:
     text = span.text
-    href = span.href if span.href and valid_url(span.href) else ""
+    # An address that Telegram does not take costs the whole message; it takes all that we take.
+    href = span.href if span.href and is_web_url(span.href) else ""
     if not (href or span.code):  # Telegram looks for links in neither
         for at in reversed(breaks):
             text = text[:at] + WORD_JOINER + text[at:]

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from bot.channels.telegram.entities import Entity, Styled, valid_url
+from bot.channels.telegram.entities import Entity, Styled
 from bot.channels.telegram.layout import messages
 from bot.models import Message, PartKind
-from bot.report.document import Button, Document
+from bot.report.document import Button, Document, is_web_url
 
 BUTTONS_PER_ROW = 3  # Telegram allows 8; more than 3 are cut off on a phone
 
@@ -69,7 +69,7 @@ def _entity(entity: Entity) -> Payload:
 
 def _keyboard(buttons: Sequence[Button]) -> list[list[Payload]]:
     """Rows of link buttons. Those that Telegram would refuse (a page on localhost) are left out."""
-    good = ({"text": button.label, "url": button.url} for button in buttons if valid_url(button.url))
+    good = ({"text": button.label, "url": button.url} for button in buttons if is_web_url(button.url))
     return list(_rows(good))
 
 
