@@ -68,20 +68,33 @@ async def test_where_there_is_no_terminal_nothing_but_text_is_written(monkeypatc
     assert not any(line.endswith(" ") for line in text.splitlines())
 
 
-async def test_a_terminal_gets_colours_and_links(monkeypatch):
+async def in_a_terminal(made: Document, monkeypatch) -> str:
+    """What a terminal gets, escape sequences and all."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     leader, follower = pty.openpty()
     os.set_blocking(leader, False)
     with os.fdopen(follower, "w", encoding="utf-8") as stream:
         channel = ConsoleChannel(ADDRESS, stream)
-        (message,) = channel.render([compose.ranking(a_ranking(count=2), ZH)])
+        (message,) = channel.render([made])
         await channel.send("key", message, NO_THREAD)
         text = os.read(leader, 65536).decode()
     os.close(leader)
+    return text
+
+
+async def test_a_terminal_gets_colours_and_links(monkeypatch):
+    text = await in_a_terminal(compose.ranking(a_ranking(count=2), ZH), monkeypatch)
     assert "\x1b[1;36m 89" in text or "\x1b[1;36m89" in text
     assert "\x1b]8;" in text
     assert "https://arxiv.org/abs/2602.00001" in text
+
+
+async def test_an_address_that_may_be_no_link_brings_neither_link_nor_look(monkeypatch):
+    paragraph = document.Paragraph((Span("here", href="https://a.b/ reverse"),))
+    text = await in_a_terminal(Document("d", (Span("day"),), (paragraph,), "", "zh"), monkeypatch)
+    assert "here" in text
+    assert "https://a.b/" not in text
 
 
 async def test_escape_sequences_in_a_payload_reach_no_terminal():

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bot.channels.console.prose import Prose
 from bot.report import document
-from bot.report.document import Document, Span
+from bot.report.document import Document, Span, is_web_url
 
 WIDEST = 120  # columns; longer lines are hard to read, however wide the window is
 BANDS = {"excellent": "bold green", "good": "bold cyan", "fair": "bold yellow", "low": "dim", "failed": "red"}
@@ -168,7 +168,7 @@ def _style(span: Span) -> str:
         ("cyan", span.code),
     )
     words = [word for word, wanted in looks if wanted]
-    if span.href is not None:
+    if span.href is not None and is_web_url(span.href):
         words.append(f"underline link {span.href}")
     return " ".join(words)
 
