@@ -14,7 +14,7 @@ from bot.llm.budget import Budget
 from bot.llm.client import Access, Call, Card, Completion
 from bot.llm.dialect import Dialect, Structured
 from bot.llm.endpoint import Endpoint
-from bot.llm.failure import TOO_LONG, UNAVAILABLE, Blame, CallError, Failure, NotCalledError, as_error
+from bot.llm.failure import INVALID, TOO_LONG, UNAVAILABLE, Blame, CallError, Failure, NotCalledError, as_error
 from bot.llm.retry import Tries
 from bot.models import Finding, Meter, Usage
 
@@ -164,33 +164,29 @@ class LiteLLM:
             logger.warning("what the model accepts is not remembered", exc_info=True)
 
     async def _ask(self, endpoint: Endpoint, question: _Question[ReplyT], meter: Meter) -> Reply[ReplyT]:
-        """One endpoint's answer, asked again once where its reply was invalid."""
+        """One endpoint's answer and what all its calls cost."""
         spent = Meter()
         try:
-            try:
-                value, text = await self._persist(endpoint, question, spent)
-            except CallError as failed:
-                if not (failed.failure.problems or failed.failure.cut):
-                    raise
-                again = question.again(failed.failure)
-                value, text = await self._persist(endpoint, again, spent)
+            value, text = await self._persist(endpoint, question, spent)
         finally:
             meter.add(spent.usage)
         return Reply(value, text, endpoint.model, spent.usage.cost_usd)
 
     async def _persist(self, endpoint: Endpoint, question: _Question[ReplyT], meter: Meter) -> tuple[ReplyT, str]:
-        """Tries until there is a reply or no sense in another try."""
-        await self._check(endpoint, question)
-        tries = Tries()
+        """Tries until there is a reply or no sense in another try. A reply that was invalid is shown to the model."""
+        tries, asked = Tries(), question
         while True:
+            await self._check(endpoint, asked)
             try:
-                return await self._once(endpoint, question, meter)
+                return await self._once(endpoint, asked, meter)
             except NotCalledError:
                 raise
             except CallError as failed:
-                pause = 0.0 if failed.failure.refused else tries.pause(failed.failure)
+                pause = tries.pause(failed.failure)
                 if pause is None:
                     raise
+                if failed.failure.key == INVALID:
+                    asked = question.again(failed.failure)
             await self._clock.sleep(pause)
 
     async def _once(self, endpoint: Endpoint, question: _Question[ReplyT], meter: Meter) -> tuple[ReplyT, str]:
@@ -227,8 +223,10 @@ class LiteLLM:
             usage = Usage(calls=1)
             try:
                 completion = await client.complete(call, self._clock.now())
-                bill.usd, bill.answered = completion.cost_usd, True
-                usage = completion.usage
+                bill.usd, usage = completion.cost_usd, completion.usage
+            except CallError as failed:
+                bill.free = not failed.failure.lost
+                raise
             finally:
                 meter.add(usage)
         return completion

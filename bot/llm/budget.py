@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Bill:
-    """What a call came to: `usd` None while unknown, `answered` once a reply (and so a charge) came."""
+    """What a call came to: `usd` None while unknown, `free` once it is sure that nothing is charged."""
 
     usd: float | None = None
-    answered: bool = False
+    free: bool = False
 
 
 class Budget:
@@ -74,8 +74,8 @@ class Budget:
             raise BudgetError("today's spending cannot be read, so nothing is spent") from error
 
     async def _settle(self, day: date, estimate: float, bill: Bill) -> None:
-        """A failed call costs nothing; an answered one of unknown cost keeps its reservation."""
-        actual = bill.usd if bill.usd is not None else estimate if bill.answered else 0.0
+        """A call keeps its reservation unless its cost is known or nil: one given up may be charged all the same."""
+        actual = bill.usd if bill.usd is not None else 0.0 if bill.free else estimate
         try:
             await self._store.settle_spend(day, actual - estimate)
         except StoreError:

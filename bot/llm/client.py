@@ -9,9 +9,10 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from bot.interfaces import Turn
@@ -182,7 +183,7 @@ async def complete(call: Call, now: datetime) -> Completion:
         async with asyncio.timeout(call.seconds + GRACE_SECONDS):
             response = await litellm.acompletion(**_arguments(call))
     except Exception as error:  # noqa: BLE001  # openai's, httpx's, litellm's own and plain ones: a failed call all
-        failure = _failure(error, call, now)
+        failure = replace(_failure(error, call, now), lost=_lost(error))
     else:
         return _completion(response, call.card)
     # Raised out here so that no traceback in a log carries the provider's own text along.
@@ -304,11 +305,35 @@ def _refused(text: str, dialect: Dialect) -> Parameter | None:
 
 def _unreached(error: BaseException) -> bool:
     """Did the connection fail? litellm turns that into a 500 and keeps the true error as the cause."""
+    import httpx
     import openai
 
+    return any(isinstance(cause, openai.APIConnectionError | httpx.TransportError) for cause in _causes(error))
+
+
+def _lost(error: Exception) -> bool:
+    """May the service have done the work, and charge for it? No if it was not reached, refused, or was not even asked.
+
+    A status that is not in the cause of `error` is litellm's guess, except for 4xx: these it raises before it asks.
+    """
+    import aiohttp
+    import httpx
+    import openai
+
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError) for cause in causes):
+        return False
+    if any(type(cause) is openai.OpenAIError for cause in causes):  # the bare class: no key, so no client was made
+        return False
+    for cause in causes:
+        if isinstance(cause, httpx.HTTPStatusError):
+            return cause.response.status_code == HTTPStatus.GATEWAY_TIMEOUT
+    status = getattr(error, "status_code", None) or 0
+    return isinstance(error, openai.APIConnectionError) or not 400 <= status < 500
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, openai.APIConnectionError):
-            return True
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return False

@@ -50,7 +50,9 @@ class Failure:
     """One failed call. `key` is a wording of the report; `text` is for the log, already shortened and free of secrets.
 
     `wait`: seconds that the service asked for. `refused`: what to leave out next time. `status`: HTTP, None without an
-    answer. `reply` and `problems`: of an invalid reply, for the one re-ask; `cut` says that the length limit ended it.
+    answer. `lost`: the request went out and no answer came back, so the service may charge for it all the same.
+    `reply` and `problems`: of an invalid reply, to be shown when it is asked for again; `garbled`: it is not one whole
+    JSON value; `cut`: and that because the length limit ended it.
     """
 
     key: str
@@ -60,8 +62,10 @@ class Failure:
     status: int | None = None
     wait: float | None = None
     refused: Parameter | None = None
+    lost: bool = False
     reply: str = ""
     problems: tuple[str, ...] = ()
+    garbled: bool = False
     cut: bool = False
 
 

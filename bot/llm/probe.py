@@ -30,9 +30,10 @@ def by_name(endpoint: Endpoint, setting: str, *, budgeted: bool) -> list[Finding
     findings = []
     keys = [key for key in card.missing_keys if key.endswith("_API_KEY")]
     if keys and not endpoint.access.api_key and not endpoint.access.api_base:
-        ours = "PAPERBOY_LLM__API_KEY or " if setting == "llm.model" else ""
-        text = f"{model} needs a key; set {ours}{' or '.join(keys)} in the environment"
-        findings.append(Finding("error", "llm.api_key", text))
+        first = setting == "llm.model"  # llm.api_key serves its provider only
+        names = " or ".join(["PAPERBOY_LLM__API_KEY", *keys] if first else keys)
+        text = f"{model} needs a key; set {names} in the environment"
+        findings.append(Finding("error", "llm.api_key" if first else setting, text))
     if budgeted and endpoint.price(1, 1) is None:
         text = (
             f"the price of {model} is unknown, so the budget forbids its calls; remove the budget or change the model"

@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -22,20 +23,34 @@ _IN_BODY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
 
 
 class Tries:
-    """The tries of one request."""
+    """The tries of one request, all that it takes to answer it: refusals, failures, and its one correction.
+
+    A reply that is no JSON, or half of one, is an accident like a dropped connection. JSON that breaks the schema is
+    how the model understood the question: that is put to it once, and what it says then is its answer.
+    """
 
     def __init__(self) -> None:
-        self._made = 0
+        self._failed: Counter[int] = Counter()  # by the number of tries that such a failure allows
+        self._corrected = False
 
     def pause(self, failure: Failure) -> float | None:
         """Seconds to wait before the next try after `failure`, None when there is none."""
-        self._made += 1
+        if failure.refused is not None:
+            return 0.0  # asked another way from now on, of which there are few
+        if failure.problems and not failure.garbled:
+            corrected, self._corrected = self._corrected, True
+            return None if corrected else 0.0
         allowed = RATE_LIMITED_TRIES if failure.key == RATE_LIMIT else TRIES
-        if not failure.retryable or self._made >= allowed:
+        self._failed[allowed] += 1
+        if not (failure.retryable or failure.garbled) or self._failed[allowed] >= allowed:
             return None
-        spread = _SPREAD_OF_NAMED if failure.wait else _SPREAD
-        pause = failure.wait or FIRST_PAUSE * 2 ** (self._made - 1)
-        return pause * (1 + random.uniform(0, spread))  # noqa: S311  # spreads load, keeps no secret
+        return 0.0 if failure.garbled else _pause(failure, self._failed[allowed])
+
+
+def _pause(failure: Failure, failed: int) -> float:
+    spread = _SPREAD_OF_NAMED if failure.wait else _SPREAD
+    pause = failure.wait or FIRST_PAUSE * 2 ** (failed - 1)
+    return pause * (1 + random.uniform(0, spread))  # noqa: S311  # spreads load, keeps no secret
 
 
 def wait_named(header: str | None, body: str, now: datetime) -> float | None:

@@ -6,12 +6,12 @@ No provider's promise is relied on: litellm hands over truncated JSON as a succe
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from bot.interfaces import ReplyT, Turn
-from bot.llm.failure import INVALID, Blame, CallError, Failure
+from bot.llm.failure import INVALID, Blame, CallError, Failure, for_log
 
 JSON = dict[str, Any]
 
@@ -19,6 +19,9 @@ JSON = dict[str, Any]
 # dropped, or told in words, and checked by our own validation.
 _IN_WORDS = {"minLength": "at least {} characters", "maxLength": "at most {} characters"}
 _DROPPED = {"default", "title", "$defs", *_IN_WORDS}
+# OpenAI's word for a reply that a filter held back: a judgement of this request, which another try meets again.
+_FILTERED: Final = "content_filter"
+_NO_JSON: Final = "json_invalid"  # pydantic's word
 _PROBLEMS = 12  # lines; a reply that is wrong everywhere needs no longer list
 _REPLY_CHARACTERS = 20_000  # of an invalid reply that are sent back
 
@@ -70,22 +73,20 @@ def read(text: str | None, finish: str | None, schema: type[ReplyT]) -> tuple[Re
     """The validated reply and its JSON. Raises CallError, with the problems listed where asking again may help."""
     reply = text or ""
     if finish == "length":
-        raise CallError(_invalid("the length limit ended the reply", reply, cut=True))
-    if finish != "stop":
+        raise CallError(Failure(INVALID, "the length limit ended the reply", reply=reply, garbled=True, cut=True))
+    if finish == _FILTERED:
         raise CallError(Failure(INVALID, f"the reply ended with {finish!r}", blame=Blame.REQUEST))
+    if finish != "stop":
+        raise CallError(Failure(INVALID, f"the reply ended with {for_log(str(finish))}", reply=reply, garbled=True))
     content = _json_of(reply)
     try:
         return schema.model_validate_json(content), content
     except ValidationError as error:
-        problems = tuple(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'reply'}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_context=False, include_input=False)[:_PROBLEMS]
-        )
-    raise CallError(_invalid(f"the reply is invalid, {len(problems)} problems", reply, problems))
-
-
-def _invalid(text: str, reply: str, problems: tuple[str, ...] = (), *, cut: bool = False) -> Failure:
-    return Failure(INVALID, text, reply=reply, problems=problems, cut=cut)
+        found = error.errors(include_url=False, include_context=False, include_input=False)[:_PROBLEMS]
+    problems = tuple(f"{'.'.join(str(part) for part in one['loc']) or 'reply'}: {one['msg']}" for one in found)
+    text = f"the reply is invalid, {len(problems)} problems"
+    garbled = found[0]["type"] == _NO_JSON
+    raise CallError(Failure(INVALID, text, reply=reply, problems=problems, garbled=garbled))
 
 
 def _json_of(reply: str) -> str:
@@ -103,6 +104,8 @@ def asked_again(turns: Sequence[Turn], failure: Failure) -> tuple[Turn, ...]:
     """The same conversation, the invalid reply as the model's turn, and what was wrong with it."""
     if failure.cut:
         request = "Your reply was cut off at the length limit. Reply again with the whole JSON object, more briefly, "
+    elif not failure.problems:
+        request = "Your reply was not complete. Reply again with the whole JSON object, "
     else:
         problems = "\n".join(f"- {problem}" for problem in failure.problems)
         request = (
