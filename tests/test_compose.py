@@ -280,9 +280,7 @@ def test_a_deep_dive_gives_its_facts_sections_and_proof():
         "对我的启发 (Takeaway)",
         "潜在缺陷 (Limitations)",
     ]
-    assert lines(made) == [
-        "8/9 条要点通过核对 · 重写 1 条 · 剔除 1 条 · 模型 fake/model · 提示词 deep_dive.zh@1#abcdef01"
-    ]
+    assert lines(made) == ["8/9 条要点通过核对：4 条有原文为证，4 条为推断 · 重写 1 条 · 剔除 1 条 · 模型 fake/model"]
 
 
 def test_a_deep_dive_on_request_has_no_number_and_may_have_no_score():
@@ -305,7 +303,7 @@ def test_an_abstract_a_missing_model_and_warnings_are_said_loudly():
         "仅基于摘要：未读全文，方法细节和实验结论请以原文为准。",
         "论文过长",
     ]
-    assert lines(made)[-1] == "4/4 条要点通过核对 · 未使用语言模型"
+    assert lines(made)[-1] == "4/4 条要点通过核对：4 条有原文为证，0 条为推断 · 未使用语言模型"
 
 
 def test_points_are_marked_with_what_they_rest_on():

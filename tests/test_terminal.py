@@ -274,7 +274,7 @@ async def test_the_demo_takes_a_saved_list(world, capsys, tmp_path):
     saved.write_text(json.dumps([an_item(1), an_item(2)]))
     assert await do(world, "demo", "--list", str(saved), "--output", str(tmp_path / "demo")) == 0
     assert "Seeing Through Rain" in capsys.readouterr().out
-    for content in ("", "[", "{}", "<html>"):
+    for content in ("", "[", "{}", "<html>", "[]"):
         saved.write_text(content)
         with pytest.raises(InputError):
             await do(world, "demo", "--list", str(saved), "--output", str(tmp_path / "demo"))

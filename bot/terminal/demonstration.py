@@ -62,6 +62,9 @@ def _saved(file: Path) -> DayList:
         ) from None
     now = SystemClock().now()
     try:
-        return parse_list(content, day_of(content) or now.date(), now)
+        found = parse_list(content, day_of(content) or now.date(), now)
     except SourceError as error:
         raise InputError(f"{file}: {error}", key="cli.no_list_file", file=str(file)) from None
+    if not found.papers:
+        raise InputError(f"{file}: an empty list", key="cli.empty_list_file", file=str(file))
+    return found

@@ -20,8 +20,10 @@ from bot.app.wiring import store_file
 from bot.errors import BotError, SettingsError
 from bot.models import ChannelPlan, Finding
 from bot.report.document import is_web_url
+from bot.schedule import default_day
 from bot.terminal.status import DONE, FAILED, USAGE
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 COLOURS = {"ok": "32", "warning": "33", "error": "31"}
 
@@ -83,6 +85,8 @@ def _checks(app: App, store: checks.Check, places: Places) -> dict[str, checks.C
         **{f"channels.{plan.name}": _channel(plan, app, places) for plan in app.plans},
         "web.port": lambda: _port(app),
         "web.public_url": lambda: _public_url(app),
+        "web.token": lambda: _exposed(app),
+        "sources.huggingface_url": lambda: _source(app),
     }
 
 
@@ -128,6 +132,26 @@ def _unbound(host: str, port: int, error: OSError) -> Finding:
         return Finding("error", "web.host", text)
     text = f"cannot listen on {host}:{port} ({error.strerror}); does Paperboy run already? else choose another port"
     return Finding("error", "web.port", text)
+
+
+async def _exposed(app: App) -> Sequence[Finding]:
+    web = app.settings.web
+    if web.token or web.host in LOOPBACK:
+        return []
+    return [
+        Finding(
+            "warning", "web.token", f"none, and {web.host} may be reached from outside: anyone can read the archive"
+        )
+    ]
+
+
+async def _source(app: App) -> Sequence[Finding]:
+    day = default_day(app.clock.now(), app.settings.report.list_day)
+    try:
+        found = await app.reporter.lists.source.list_day(day)
+    except BotError as error:
+        return [Finding("warning", "sources.huggingface_url", f"no list could be fetched: {error}")]
+    return [Finding("ok", "sources.huggingface_url", f"{len(found.papers)} papers listed for {day}")]
 
 
 async def _public_url(app: App) -> Sequence[Finding]:

@@ -131,11 +131,11 @@ def section_url(arxiv_id: ArxivId, number: str) -> str | None:
 
 def _proof(dive: DeepDive, texts: Texts) -> Iterable[str]:
     points = dive.points
-    yield texts("dive.proof", verified=points.verified, written=points.written)
+    stated = sum(point.kind is PointKind.STATED for section in dive.sections for point in section.points)
+    counts = {"stated": stated, "inferred": points.verified - stated}
+    yield texts("dive.proof", verified=points.verified, written=points.written, **counts)
     if points.repaired:
         yield texts("dive.repaired", count=points.repaired)
     if points.dropped:
         yield texts("dive.dropped", count=points.dropped)
     yield texts("digest.model", model=visible(dive.model)) if dive.model else texts("digest.no_model")
-    if dive.prompt:
-        yield texts("dive.prompt", prompt=dive.prompt)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from bot.models import AnalystKind, Ranked, Ranking
 from bot.report import document
 from bot.report.compose.parts import band, notice, part_label, plain
-from bot.report.document import Document, text_of, Spans
+from bot.report.document import Document, Spans, text_of
 from bot.report.inline import spans, title_spans
 from bot.texts import Texts
 
