@@ -8,19 +8,26 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from bot.errors import BotError
 from bot.interfaces import Job
 
 logger = logging.getLogger(__name__)
 
-GRACE_SECONDS = 5.0  # for running jobs at the end; with a send in flight (4 s) below the 10 s that SIGTERM may take
+# Both are parts of the 10 s that an end by SIGTERM may take; `bot.app.ending` adds them up.
+GRACE_SECONDS = 1.5  # for jobs to end by themselves
+CUT_SECONDS = 4.0  # for cancelled jobs to end: more than a delivery gives its send in flight
 
 
 class LocalEngine:
-    """Runs jobs as tasks, one a key at a time. A job that fails is logged and disturbs no other."""
+    """Runs jobs as tasks, one a key at a time. A job that fails is logged and disturbs no other.
 
-    def __init__(self, jobs: Mapping[str, Job], grace: float = GRACE_SECONDS) -> None:
+    At the end, jobs get `grace` seconds to end by themselves and `cut` seconds once they are cancelled.
+    """
+
+    def __init__(self, jobs: Mapping[str, Job], grace: float = GRACE_SECONDS, cut: float = CUT_SECONDS) -> None:
         self._jobs = dict(jobs)
         self._grace = grace
+        self._cut = cut
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, tuple[str, Mapping[str, str]]] = {}
         self._is_running = False
@@ -60,16 +67,6 @@ class LocalEngine:
         await asyncio.wait({task})
         return True
 
-    async def wait(self, key: str) -> None:
-        """Returns when no job with `key` runs."""
-        if (task := self._tasks.get(key)) is not None:
-            await asyncio.wait({task})
-
-    async def idle(self) -> None:
-        """Returns when nothing runs."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks.values()))
-
     def _start(self, job: str, key: str, arguments: Mapping[str, str]) -> None:
         self._tasks[key] = task = asyncio.create_task(self._run(job, dict(arguments)), name=key)
         task.add_done_callback(lambda _: self._tasks.pop(key))
@@ -77,17 +74,23 @@ class LocalEngine:
     async def _run(self, job: str, arguments: Mapping[str, str]) -> None:
         try:
             await self._jobs[job](arguments)
+        except BotError as error:
+            logger.error("job failed: %s", error, extra={"job": job, "arguments": arguments})  # noqa: TRY400 - says it all
         except Exception:
             logger.exception("job failed", extra={"job": job, "arguments": arguments})
 
     async def _end(self) -> None:
-        """Lets jobs finish for the grace, then cancels what is left and waits for it."""
+        """Lets jobs finish for the grace, cancels what is left, and waits for that, too, only so long."""
         try:
-            if self._tasks:
-                await asyncio.wait(set(self._tasks.values()), timeout=self._grace)
+            await self._ended(self._grace)
         finally:
-            left = set(self._tasks.values())
-            for task in left:
+            for task in self._tasks.values():
                 logger.warning("job cut short", extra={"job": task.get_name()})
                 task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await self._ended(self._cut)
+            for task in self._tasks.values():
+                logger.error("job does not end", extra={"job": task.get_name()})
+
+    async def _ended(self, seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()), timeout=seconds)

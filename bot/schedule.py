@@ -13,10 +13,10 @@ from itertools import groupby
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-from bot.delivery import Tell, Trouble, current_address, day_settled, delivery_key, give_up, tell_operator
+from bot.delivery import GivenUp, Tell, Trouble, current_address, day_settled, delivery_key, give_up, tell_operator
 from bot.interfaces import Clock, Engine, Store
 from bot.lists import SATURDAY, previous_weekday
-from bot.models import ChannelPlan, ReportKey
+from bot.models import Address, ChannelPlan, ReportKey
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ PASS_SECONDS = 30.0  # between two looks at what is due (DESIGN section 4)
 LATE_AFTER = timedelta(minutes=10)  # a report that starts later than this after its hour says so
 FIRST_PAUSE_SECONDS = 60.0  # before a job that did not help is tried again; doubled each time
 LONGEST_PAUSE_SECONDS = 600.0
-LOOK_AHEAD = timedelta(days=8)  # every weekday comes within a week; one day more for zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +56,6 @@ def due(plans: Sequence[ChannelPlan], now: datetime, catch_up: timedelta, list_d
             day = default_day(instant, list_day)
             found[plan.name, plan.address, day] = Due(plan, day, instant, late=now - instant > LATE_AFTER)
     return tuple(found.values())
-
-
-def next_due(plans: Sequence[ChannelPlan], now: datetime, list_day: ListDay) -> tuple[Due, ...]:
-    """The next report of each channel, soonest first. An hour that brings no new list (Sunday's) is passed over."""
-    found = []
-    for plan in plans:
-        past = [default_day(instant, list_day) for instant in _instants(plan, now - LOOK_AHEAD, now)]
-        coming = [Due(plan, default_day(at, list_day), at) for at in _instants(plan, now, now + LOOK_AHEAD)]
-        found += [next((entry for entry in coming if not past or entry.day > past[-1]), None)]
-    return tuple(sorted((entry for entry in found if entry), key=lambda entry: entry.scheduled_at))
 
 
 def _instants(plan: ChannelPlan, after: datetime, until: datetime) -> Iterator[datetime]:
@@ -144,6 +133,8 @@ class _Pause:
 class Schedule:
     """The loop. `plans` may be empty: then it only ends what a crash left behind.
 
+    `known` are the plans of all channels that the settings name, scheduled or not: what was planned for nobody among
+    them is given up. Without any, nothing is given up for that reason.
     The engine needs the jobs "report" (ReportJob's arguments) and "deliver" (`{"delivery": key}`).
     """
 
@@ -154,7 +145,7 @@ class Schedule:
     engine: Engine
     clock: Clock
     tell: Tell
-    last_pass: datetime | None = None
+    known: Sequence[ChannelPlan] = ()
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _wanted: dict[tuple[str, date], Due] = field(default_factory=dict)
 
@@ -176,12 +167,11 @@ class Schedule:
         for key in await self.store.unfinished():
             if _any_edition(key) in covered:
                 continue  # the report's job delivers it
-            if await self._is_too_old(key, now):
-                await give_up(key, self.store, now, self.tell)
+            if (reason := await self._hopeless(key, now)) is not None:
+                await give_up(key, self.store, now, self.tell, reason)
             else:
                 seen.append(await self._submit("deliver", f"deliver:{key}", {"delivery": key}))
         self._pauses = {name: pause for name, pause in self._pauses.items() if name in seen}
-        self.last_pass = now
 
     async def _open(self, now: datetime) -> tuple[Due, ...]:
         """What is due, not settled, and can be posted."""
@@ -203,9 +193,23 @@ class Schedule:
     async def _is_closed(self, plan: ChannelPlan) -> bool:
         return await self.store.closed(await current_address(plan.address, self.store)) is not None
 
-    async def _is_too_old(self, key: str, now: datetime) -> bool:
+    async def _hopeless(self, key: str, now: datetime) -> GivenUp | None:
+        """Why the rest of a delivery is not sent any more, None when it is."""
         parts = await self.store.delivery(key)
-        return all(part.planned_at is not None and now - part.planned_at > self.catch_up for part in parts)
+        if self.known and not await self._is_wanted(key, parts[0].address):
+            return GivenUp.UNWANTED
+        too_old = all(part.planned_at is not None and now - part.planned_at > self.catch_up for part in parts)
+        return GivenUp.EXPIRED if too_old else None
+
+    async def _is_wanted(self, key: str, address: Address) -> bool:
+        """Does a channel still want such reports at this address, or at the one where that chat is now?
+
+        A channel's name does not matter: one that was renamed gets the rest of its report.
+        """
+        plans = [(ReportKey(date.min, plan.profile.name, plan.language), plan.address) for plan in self.known]
+        readers = {_any_day(delivery_key(*plan)) for plan in plans}
+        report, moved = key.partition("@")[0], await current_address(address, self.store)
+        return any(_any_day(f"{report}@{place}") in readers for place in (address, moved))
 
     async def _submit(self, job: str, key: str, arguments: Mapping[str, str]) -> str:
         """Submits unless it was tried a short while ago; returns the name under which its pause is remembered.
@@ -226,3 +230,8 @@ def _any_edition(key: str) -> str:
     """The delivery's key as the first edition would have it."""
     report, _, address = key.partition("@")
     return f"{report.partition('#')[0]}@{address}"
+
+
+def _any_day(key: str) -> str:
+    """Profile, language and address of a delivery's key: who reads it."""
+    return _any_edition(key).partition("/")[2]

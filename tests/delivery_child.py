@@ -9,11 +9,11 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from bot import delivery
 from bot.delivery import Courier, Patience, Trouble
@@ -135,23 +135,30 @@ async def run_with_file(folder: Path, *, finds: bool, die_at: int | None = None,
     return dying.steps
 
 
+async def answer(method: str, url: str, body: str = "") -> str:
+    """One exchange of HTTP/1.0. To import a client library would take longer than all that this process does."""
+    server = urlsplit(url)
+    reader, writer = await asyncio.open_connection(server.hostname, server.port)
+    target, content = url.partition(server.netloc)[2], body.encode()
+    writer.write(f"{method} {target} HTTP/1.0\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
+    head, _, answered = (await reader.read()).decode().partition("\r\n\r\n")
+    writer.close()
+    assert " 200 " in head.splitlines()[0], head
+    return answered
+
+
 async def run_with_server(folder: Path, url: str, *, lease: float) -> None:
     """Posts to a server (`tests/test_crash.py`), whatever its answer takes."""
-    from aiohttp import ClientSession
 
     class ServerChannel(FileChannel):
         async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
-            async with session.post(f"{url}/{message.kind}", data=key) as response:
-                return (await response.text(),)
+            return (await answer("POST", f"{url}/{message.kind}", key),)
 
         async def find(self, key: str, thread: Thread, since: datetime) -> tuple[str, ...] | None:
-            async with session.get(f"{url}/find", params={"key": key}) as response:
-                found: list[str] | None = json.loads(await response.text())
+            found: list[str] | None = json.loads(await answer("GET", f"{url}/find?key={quote(key, safe='')}"))
             return tuple(found) if found else None
 
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(ClientSession())
-        store = await stack.enter_async_context(SqliteStore.open(folder / "paperboy.db"))
+    async with SqliteStore.open(folder / "paperboy.db") as store:
         patience = Patience(lease=lease, send=lease * 0.9, settling=0.01, poll=0.02)
         await plan_and_deliver(store, ServerChannel(folder, finds=True), Clock(), patience)
 

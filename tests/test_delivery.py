@@ -361,7 +361,7 @@ async def test_an_operator_who_cannot_be_told_stops_nothing(post: Post, caplog: 
     assert "operator not told" in caplog.text
 
 
-@pytest.mark.parametrize("trouble", ["unknown", "failed", "closed", "expired", "missed"])
+@pytest.mark.parametrize("trouble", ["unknown", "failed", "closed", "expired", "unwanted", "missed"])
 def test_every_trouble_has_its_wording(trouble: str):
     values = {"channel": "team", "part": KEY, "reason": "read timeout", "day": "2026-02-25"}
     for language in texts.languages():
@@ -686,17 +686,65 @@ async def test_a_whole_delivery_is_sent_again_and_its_channel_opened(post: Post)
     assert post.posts() == ["1", "2", "3"]
 
 
+async def test_what_is_still_to_be_sent_can_be_dropped(post: Post):
+    post.channel.answers = [NOT_SENT] * 4
+    await post.plan()
+    await post.deliver()
+    await delivery.settle(post.store, f"{KEY}~2", Settling.DROP, NOW)
+    assert await post.states() == {"0": "planned", "1": "planned", "2": "dropped", "3": "planned"}
+    await post.deliver()
+    assert post.posts() == ["1", "3"]
+
+
+async def test_the_whole_rest_of_a_delivery_can_be_dropped(post: Post):
+    post.channel.answers = [None, *[NOT_SENT] * 4]
+    await post.plan()
+    await post.deliver()
+    assert await delivery.settle(post.store, KEY, Settling.DROP, NOW) == KEY
+    assert await post.states() == {"0": "dropped", "1": "sent", "2": "dropped", "3": "dropped"}
+    assert (await post.deliver()).state is DeliveryState.SENT
+    assert post.posts() == ["1"]
+
+
+@pytest.mark.parametrize("key", [KEY, f"{KEY}~1"])
+async def test_what_is_still_to_be_sent_simply_goes_on_when_the_operator_says_send(post: Post, key: str):
+    await post.plan()
+    assert await delivery.settle(post.store, key, Settling.SEND, NOW) == KEY
+    assert (await post.deliver()).state is DeliveryState.SENT
+    assert post.posts() == ["1", "2", "3"]
+
+
+async def test_a_part_whose_sender_died_can_be_dropped_when_its_lease_has_run_out(post: Post):
+    await post.plan()
+    await post.store.claim(f"{KEY}~1", "dead", NOW, NOW + timedelta(seconds=30))
+    with pytest.raises(InputError):
+        await delivery.settle(post.store, f"{KEY}~1", Settling.DROP, NOW)
+    await delivery.settle(post.store, f"{KEY}~1", Settling.DROP, NOW + timedelta(seconds=31))
+    assert (await post.states())["1"] == "dropped"
+
+
+async def test_a_part_whose_sender_died_is_looked_up_before_it_is_sent_again(post: Post):
+    post.channel = FakeChannel(finds=True, posted=[f"{KEY}~1"])
+    await post.plan()
+    await post.store.claim(f"{KEY}~1", "dead", NOW, NOW)
+    await delivery.settle(post.store, f"{KEY}~1", Settling.SEND, NOW)
+    post.clock.time += timedelta(seconds=1)
+    assert (await post.deliver()).state is DeliveryState.SENT
+    assert post.posts() == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize("settling", Settling)
 async def test_what_cannot_be_settled_is_explained(post: Post, settling: Settling):
     await post.plan()
-    with pytest.raises(InputError) as planned:
-        await delivery.settle(post.store, f"{KEY}~1", settling)
+    await post.deliver()
+    with pytest.raises(InputError) as sent:
+        await delivery.settle(post.store, f"{KEY}~1", settling, NOW)
     with pytest.raises(InputError) as nothing:
-        await delivery.settle(post.store, "2026-01-01/default.zh@telegram:1~0", settling)
+        await delivery.settle(post.store, "2026-01-01/default.zh@telegram:1~0", settling, NOW)
     for language in texts.languages():
-        assert "planned" in texts.load(language).error(planned.value)
+        assert "sent" in texts.load(language).error(sent.value)
         assert "2026-01-01" in texts.load(language).error(nothing.value)
-    assert set((await post.states()).values()) == {"planned"}
+    assert await post.states() == allsent()
 
 
 async def test_a_delivery_that_is_too_late_is_given_up_and_can_still_be_sent(post: Post):
@@ -719,7 +767,11 @@ async def test_giving_up_leaves_a_living_send_alone(post: Post):
     await post.plan()
     await post.store.claim(f"{KEY}~1", "alive", NOW, NOW + timedelta(seconds=30))
     await delivery.give_up(KEY, post.store, NOW, post.courier().tell)
-    assert (await post.states())["1"] == "sending"
+    assert await post.states() == {"0": "planned", "1": "sending", "2": "planned", "3": "planned"}
+    assert post.told == []
+    await delivery.give_up(KEY, post.store, NOW + timedelta(seconds=31), post.courier().tell)
+    assert await post.states() == {"0": "failed", "1": "unknown", "2": "failed", "3": "failed"}
+    assert len(post.told) == 1
 
 
 @pytest.mark.parametrize(("level", "opens"), [("ok", True), ("warning", True), ("error", False)])

@@ -1,7 +1,9 @@
 """Jobs run once a key, fail alone, and end in good order."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
+from time import monotonic
 
 import pytest
 
@@ -35,6 +37,15 @@ async def fails(_: Mapping[str, str]) -> None:
     raise SourceError("the list is down")
 
 
+async def breaks(_: Mapping[str, str]) -> None:
+    raise ZeroDivisionError
+
+
+def ended(key: str) -> Callable[[], bool]:
+    """Has the job of that key ended, so that its task is gone?"""
+    return lambda: key not in {task.get_name() for task in asyncio.all_tasks()}
+
+
 async def test_a_key_that_runs_is_not_started_twice():
     work = Work()
     engine = LocalEngine({"report": work})
@@ -44,7 +55,7 @@ async def test_a_key_that_runs_is_not_started_twice():
         await work.started.wait()
         assert not await engine.submit("report", "report:today", {"day": "2026-02-25"})
         work.release.set()
-        await engine.wait("report:today")
+        await wait_until(ended("report:today"))
     assert work.done == [{"day": "2026-02-25"}]
 
 
@@ -55,8 +66,7 @@ async def test_a_key_is_free_again_when_its_job_has_ended():
     async with engine.running():
         for _ in range(2):
             assert await engine.submit("report", "key", {})
-            await engine.wait("key")
-        await engine.wait("key")
+            await wait_until(ended("key"))
     assert len(work.done) == 2
 
 
@@ -68,8 +78,7 @@ async def test_jobs_of_different_keys_run_side_by_side():
             await engine.submit("report", str(number), {"number": str(number)})
         await wait_until(lambda: len(work.asked) == 5)
         work.release.set()
-        await engine.idle()
-        assert len(work.done) == 5
+        await wait_until(lambda: len(work.done) == 5)
 
 
 async def test_a_job_that_fails_is_logged_and_disturbs_no_other(caplog: pytest.LogCaptureFixture):
@@ -78,12 +87,19 @@ async def test_a_job_that_fails_is_logged_and_disturbs_no_other(caplog: pytest.L
     async with engine.running():
         await engine.submit("report", "good", {})
         await engine.submit("bad", "bad", {"day": "2026-02-25"})
-        await engine.wait("bad")
-        assert "job failed" in caplog.text
-        assert "the list is down" in caplog.text
+        await wait_until(ended("bad"))
+        assert "job failed: the list is down" in caplog.text
+        assert "Traceback" not in caplog.text  # it says all that there is to say
         work.release.set()
-        await engine.wait("good")
     assert work.done == [{}]
+
+
+async def test_a_fault_in_a_job_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture):
+    engine = LocalEngine({"breaks": breaks})
+    async with engine.running():
+        await engine.submit("breaks", "key", {})
+        await wait_until(ended("key"))
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_a_job_submitted_early_starts_with_the_engine():
@@ -94,8 +110,7 @@ async def test_a_job_submitted_early_starts_with_the_engine():
     await asyncio.sleep(0)
     assert work.asked == []
     async with engine.running():
-        await engine.idle()
-    assert work.done == [{}]
+        await wait_until(lambda: work.done == [{}])
 
 
 async def test_leaving_lets_a_running_job_finish():
@@ -118,6 +133,25 @@ async def test_a_job_that_does_not_end_in_the_grace_is_cancelled(caplog: pytest.
     assert "job cut short" in caplog.text
 
 
+async def test_a_job_that_does_not_end_when_it_is_cancelled_holds_nobody_up(caplog: pytest.LogCaptureFixture):
+    release = asyncio.Event()
+
+    async def deaf(_: Mapping[str, str]) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await release.wait()
+
+    engine = LocalEngine({"deaf": deaf}, grace=0.01, cut=0.02)
+    started = monotonic()
+    async with engine.running():
+        await engine.submit("deaf", "key", {})
+        await asyncio.sleep(0)
+    assert monotonic() - started < 1
+    assert "job does not end" in caplog.text
+    release.set()
+    await wait_until(ended("key"))
+
+
 async def test_a_job_submitted_at_the_end_waits_for_a_later_start_and_is_dropped():
     work = Work()
 
@@ -136,14 +170,14 @@ async def test_an_error_inside_the_context_still_ends_the_jobs():
     work = Work()
     engine = LocalEngine({"report": work}, grace=0.01)
 
-    async def breaks() -> None:
+    async def ends_badly() -> None:
         async with engine.running():
             await engine.submit("report", "key", {})
             await work.started.wait()
             raise SourceError("broken")
 
     with pytest.raises(SourceError):
-        await breaks()
+        await ends_badly()
     assert work.cut == [{}]
 
 
@@ -154,7 +188,7 @@ async def test_a_job_that_waits_can_be_cancelled():
     assert not await engine.submit("report", "key", {})
     assert await engine.cancel("key")
     async with engine.running():
-        await engine.idle()
+        await asyncio.sleep(0)
     assert work.asked == []
 
 

@@ -16,9 +16,9 @@ from bot import delivery
 from bot.delivery import Trouble
 from bot.errors import StoreError
 from bot.models import Address, ChannelPlan, PartState, PlatformName, ReportKey
-from bot.schedule import PASS_SECONDS, ListDay, ReportJob, Schedule, default_day, due, next_due
+from bot.schedule import PASS_SECONDS, ListDay, ReportJob, Schedule, default_day, due
 from bot.store.sqlite import SqliteStore
-from tests.fakes import FakeClock, a_plan, wait_until
+from tests.fakes import FakeClock, a_plan, a_profile, wait_until
 from tests.test_delivery import DOCUMENTS, FakeChannel
 
 HOURS = timedelta(hours=1)
@@ -174,32 +174,6 @@ def _near(plan: ChannelPlan, now: datetime) -> bool:
     return abs(minutes) % 1440 < 90 or abs(minutes) > 1350
 
 
-# --- what comes next
-
-
-def test_the_next_report_of_each_channel_is_known_soonest_first():
-    late = a_plan("late", time=time(18, 0))
-    found = next_due([late, a_plan()], utc("2026-02-26 01:30"), "previous")
-    assert [(e.plan.name, f"{e.scheduled_at:%d %H:%M}", str(e.day)) for e in found] == [
-        ("late", "26 10:00", "2026-02-25"),
-        ("team", "27 01:30", "2026-02-26"),
-    ]
-
-
-def test_an_hour_that_brings_no_new_list_is_not_the_next_report():
-    [entry] = next_due([a_plan()], utc("2026-02-21 02:00"), "previous")  # Saturday, Friday's list was sent
-    assert f"{entry.scheduled_at:%a %H:%M}" == "Tue 01:30"
-
-
-def test_a_channel_that_never_posts_has_no_next_report():
-    assert next_due([a_plan(weekdays=frozenset())], utc("2026-02-21 02:00"), "previous") == ()
-
-
-def test_a_weekly_channel_has_its_next_report_within_the_week():
-    [entry] = next_due([a_plan(weekdays=frozenset({6}))], utc("2026-02-22 02:00"), "previous")
-    assert f"{entry.scheduled_at:%m-%d}" == "03-01"
-
-
 # --- the loop
 
 
@@ -291,7 +265,6 @@ async def test_what_is_due_is_submitted_once_for_all_its_channels(store: SqliteS
     assert sorted(await morning.look()) == ["report:2026-02-25:default:en", "report:2026-02-25:default:zh"]
     [arguments] = [arguments for _, key, arguments in morning.engine.submitted if key.endswith("zh")]
     assert ReportJob.parse(arguments) == ReportJob(DAY, "default", "zh", ("team", "slack"))
-    assert morning.schedule.last_pass == SCHEDULED
 
 
 async def test_nothing_is_submitted_for_what_is_done(store: SqliteStore):
@@ -381,6 +354,50 @@ async def test_a_delivery_left_for_too_long_is_given_up_and_told(store: SqliteSt
     assert {part.state for part in await store.delivery(key)} == {PartState.FAILED}
     assert [trouble.key for trouble in morning.told] == ["delivery.trouble_expired"]
     assert await morning.look(1) == []
+
+
+async def test_what_a_crash_left_for_a_channel_that_was_removed_since_is_given_up_and_told_once(store: SqliteStore):
+    morning = Morning(store, TEAM, SLACK)
+    removed = await morning.plan(SLACK)
+    await store.claim(f"{removed}~1", "killed", SCHEDULED, SCHEDULED + timedelta(seconds=30))
+    morning.schedule.plans = morning.schedule.known = (TEAM,)
+    for minutes in (0, 0.5, 0.5):
+        assert f"deliver:{removed}" not in await morning.look(minutes)
+    parts = await store.delivery(removed)
+    assert {part.state for part in parts} == {PartState.FAILED, PartState.UNKNOWN}
+    assert "no channel wants it any more" in {part.error for part in parts}
+    assert [(trouble.key, trouble.values["channel"]) for trouble in morning.told] == [
+        ("delivery.trouble_unwanted", "slack")
+    ]
+
+
+async def test_with_the_schedule_off_what_was_left_for_a_known_channel_is_still_finished(store: SqliteStore):
+    morning = Morning(store)
+    key = await morning.plan()
+    morning.schedule.plans, morning.schedule.known = (), (TEAM,)
+    assert await morning.look() == [f"deliver:{key}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "goes_on"),
+    [
+        ({"name": "renamed"}, True),
+        ({"time": time(18, 0), "style": "rich"}, True),
+        ({"profile": a_profile(name="other")}, False),
+        ({"language": "en"}, False),
+        ({"address": replace(TEAM.address, topic=5)}, False),
+        ({"address": replace(TEAM.address, target="-100777")}, True),  # where Telegram moved the chat to
+    ],
+)
+async def test_a_delivery_goes_on_as_long_as_a_channel_wants_that_report_there(
+    store: SqliteStore, changes: dict[str, object], *, goes_on: bool
+):
+    morning = Morning(store)
+    key = await morning.plan(edition=2)
+    await store.move(TEAM.address, "-100777")
+    morning.schedule.plans, morning.schedule.known = (), (replace(TEAM, **changes),)  # type: ignore[arg-type]  # fields by name
+    assert await morning.look() == ([f"deliver:{key}"] if goes_on else [])
+    assert len(morning.told) == (not goes_on)
 
 
 async def test_a_report_that_was_sent_at_last_is_not_missed(store: SqliteStore):

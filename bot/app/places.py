@@ -21,8 +21,10 @@ class Places:
         self._channels: dict[Address, Channel] = {}
 
     def at(self, address: Address) -> Channel:
-        """The channel at `address`. Raises SettingsError when its platform has no token."""
+        """The channel at `address`. Raises SettingsError when its platform has no token or is not in the settings."""
         if address not in self._channels:
+            if address.platform not in self._makers:
+                raise SettingsError(f"channels: no channel of platform {address.platform} is configured")
             self._channels[address] = self._makers[address.platform](address)
         return self._channels[address]
 

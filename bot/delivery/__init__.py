@@ -6,7 +6,7 @@ process can go on where another one died.
 """
 
 from bot.delivery.sending import Courier, Patience, Tell, Trouble, current_address, deliver, tell_operator
-from bot.delivery.settling import Settling, give_up, reopen, settle
+from bot.delivery.settling import GivenUp, Settling, give_up, reopen, settle
 from bot.delivery.standing import (
     UNFINISHED,
     day_settled,
@@ -14,6 +14,7 @@ from bot.delivery.standing import (
     finished,
     plan,
     settle_day,
+    settled_with,
     state_of,
     summary,
 )
@@ -21,6 +22,7 @@ from bot.delivery.standing import (
 __all__ = [
     "UNFINISHED",
     "Courier",
+    "GivenUp",
     "Patience",
     "Settling",
     "Tell",
@@ -35,6 +37,7 @@ __all__ = [
     "reopen",
     "settle",
     "settle_day",
+    "settled_with",
     "state_of",
     "summary",
     "tell_operator",

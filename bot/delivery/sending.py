@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 LEASE_SECONDS = 30.0  # DESIGN section 5; longer than a send, so that a live owner never loses its part
 CLOCK_SKEW = timedelta(minutes=5)  # how far a platform's clock may be from ours when a message is looked up by time
+STOP_SECONDS = 3.5  # what a run that is cancelled gives its send in flight; within the time that the engine has for it
 MOST_MOVES = 5  # new IDs of one chat followed in a row; more is a circle
 
 
@@ -35,7 +36,7 @@ class Patience:
     link_tries: int = 3  # edits that may have failed; repeating them is harmless, doing so for ever is not
     settling: float = 2.0  # before an ambiguous send is looked up: the platform may still be posting it
     poll: float = 0.5  # between looks at a part that another process holds
-    stop: float = 4.0  # a cancelled run gives the send in flight; with the engine's grace below SIGTERM's 10 s
+    stop: float = STOP_SECONDS
 
     def __post_init__(self) -> None:
         if self.send >= self.lease:

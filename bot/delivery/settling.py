@@ -5,7 +5,7 @@ from enum import StrEnum
 from uuid import uuid4
 
 from bot.delivery.sending import LEASE_SECONDS, Tell, current_address, tell_operator, trouble_with
-from bot.delivery.standing import planned
+from bot.delivery.standing import UNFINISHED, planned
 from bot.errors import InputError
 from bot.interfaces import Channel, Ledger
 from bot.models import Part, PartState
@@ -18,20 +18,39 @@ class Settling(StrEnum):
     DROP = "drop"
 
 
-async def settle(store: Ledger, key: str, settling: Settling) -> str:
+class GivenUp(StrEnum):
+    """Why the rest of a delivery is not sent: the wording `delivery.trouble_*` that the operator hears."""
+
+    EXPIRED = "expired"
+    UNWANTED = "unwanted"
+
+
+_WHY = {GivenUp.EXPIRED: "not sent in time", GivenUp.UNWANTED: "no channel wants it any more"}
+
+
+async def settle(store: Ledger, key: str, settling: Settling, now: datetime | None = None) -> str:
     """Settles the part `key`, or every open part of the delivery `key`; returns the delivery's key.
 
-    SEND opens the address again and puts parts back to `planned`, for the next `deliver`. Raises InputError for an
-    unknown key and for a part that is neither `unknown` nor `failed`.
+    SEND opens the address again and puts parts back to `planned`, for the next `deliver`, which also looks into those
+    whose sender has died. DROP needs `now` to tell these from what is being sent; without it, only what is `unknown` or
+    `failed` is dropped. Raises InputError for an unknown key, and when there is nothing to settle: all was sent or
+    dropped, or is being sent.
     """
     part = await store.part(key)
     parts = await planned(key, store) if part is None else (part,)
-    state = PartState.PLANNED if settling is Settling.SEND else PartState.DROPPED
-    if not any([await store.settle(part.key, state) for part in parts]):
+    if not any([await _settle(part, store, settling, now) for part in parts]):
         raise InputError(f"nothing to settle: {key}", key="delivery.not_open", part=key, state=parts[-1].state.value)
     if settling is Settling.SEND:
         await store.reopen(await current_address(parts[0].address, store))
     return parts[0].delivery
+
+
+async def _settle(part: Part, store: Ledger, settling: Settling, now: datetime | None) -> bool:
+    if part.state in UNFINISHED and settling is Settling.SEND:
+        return True
+    if part.state in UNFINISHED and (now is None or not await _end(part, store, now, "given up by hand")):
+        return False
+    return await store.settle(part.key, PartState.PLANNED if settling is Settling.SEND else PartState.DROPPED)
 
 
 async def reopen(channel: Channel, store: Ledger) -> bool:
@@ -42,21 +61,28 @@ async def reopen(channel: Channel, store: Ledger) -> bool:
     return True
 
 
-async def give_up(key: str, store: Ledger, now: datetime, tell: Tell) -> None:
-    """Ends a delivery that nobody wants so late: what was not sent has failed, what was being sent is unknown.
+async def give_up(key: str, store: Ledger, now: datetime, tell: Tell, why: GivenUp = GivenUp.EXPIRED) -> None:
+    """Ends a delivery that nobody wants (so late): what was not sent has failed, what was being sent is unknown.
 
-    The operator hears of it once and can still send it.
+    The operator hears of it once and can still send it. While a process may be sending a part of it, nothing happens.
     """
-    ended = [part for part in await store.delivery(key) if await _give_up(part, store, now)]
+    parts = await store.delivery(key)
+    if any(_may_be_sent_now(part, now) for part in parts):
+        return
+    ended = [part for part in parts if await _end(part, store, now, _WHY[why])]
     if ended:
-        await tell_operator(tell, trouble_with(ended[0], "delivery.trouble_expired"))
+        await tell_operator(tell, trouble_with(ended[0], f"delivery.trouble_{why}"))
 
 
-async def _give_up(part: Part, store: Ledger, now: datetime) -> bool:
+def _may_be_sent_now(part: Part, now: datetime) -> bool:
+    return part.state is PartState.SENDING and part.lease is not None and part.lease >= now
+
+
+async def _end(part: Part, store: Ledger, now: datetime, why: str) -> bool:
     owner = uuid4().hex
     lease = now + timedelta(seconds=LEASE_SECONDS)
     if part.state is PartState.PLANNED and await store.claim(part.key, owner, now, lease):
-        return await store.record(part.key, owner, PartState.FAILED, error="not sent in time")
+        return await store.record(part.key, owner, PartState.FAILED, error=why)
     if part.state is PartState.SENDING and await store.recover(part.key, owner, now, lease):
         return await store.record(part.key, owner, PartState.UNKNOWN, error="the process that sent it ended")
     return False

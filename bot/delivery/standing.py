@@ -101,6 +101,11 @@ async def day_settled(store: Store, plan: ChannelPlan, day: date) -> bool:
     return any(finished(parts) for parts in deliveries)
 
 
+async def settled_with(store: Store, plan: ChannelPlan, day: date) -> str | None:
+    """What `settle_day` was told, None where nothing was."""
+    return await store.note(_settled_key(plan, day))
+
+
 async def settle_day(store: Store, plan: ChannelPlan, day: date, reason: str) -> None:
     """Remembers that there is nothing to deliver for `day`, and why, so that nobody tries again."""
     await store.keep_note(_settled_key(plan, day), reason)

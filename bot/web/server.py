@@ -19,6 +19,7 @@ from bot.web.site import FEED, HTML, Site, up
 logger = logging.getLogger(__name__)
 
 OPEN = frozenset({"/healthz", "/readyz"})
+CLOSE_SECONDS = 0.8  # for requests that are still answered at the end; clients that keep their connection get none
 COOKIE = "paperboy"
 COOKIE_SECONDS = 180 * 86_400
 HEADERS = {
@@ -35,7 +36,8 @@ UNHEARD = logging.Logger("unheard", logging.CRITICAL + 1)  # noqa: LOG001 - it s
 @asynccontextmanager
 async def serving(site: Site, host: str, port: int) -> AsyncIterator[int]:
     """Serves `site`; gives the port that it listens on. Raises SettingsError when it cannot listen there."""
-    runner = web.AppRunner(application(site), access_log=None, logger=UNHEARD, shutdown_timeout=2.0)
+    # aiohttp waits twice: for the handler, and once more when it has cancelled it.
+    runner = web.AppRunner(application(site), access_log=None, logger=UNHEARD, shutdown_timeout=CLOSE_SECONDS / 2)
     await runner.setup()
     try:
         try:
