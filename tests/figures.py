@@ -21,6 +21,7 @@ from tests.world import CHANNELS, World, a_world
 TELEGRAM_ONLY = CHANNELS.split("[[channels]]", 2)[1]
 ONE_CHANNEL = f"[[channels]]{TELEGRAM_ONLY}"
 DELAY = 1.0
+FAULTY_DELAY = 0.2  # seconds: calls overlap, and answers do not come back in the order of the questions
 
 
 def say(figure: str, value: object, wanted: str) -> None:
@@ -62,13 +63,20 @@ async def in_a_fresh_process() -> None:
         say("a second report: calls, messages", f"{again.object['llm']['calls']}, {world.telegram.sends - 4}", "0, 0")
 
 
+async def worst_of_three(figure: str, fault: Fault) -> None:
+    """Which papers a fault meets is a matter of order, and so of the model's delay and of luck."""
+    runs = []
+    for _ in range(3):
+        async with town(faults=(fault,), delay=FAULTY_DELAY) as world:
+            ended = await world.paperboy("report", "--json")
+            runs.append((ended.object["scored"], len(ended.object["chosen"]), -ended.code))
+    scored, dived, code = min(runs)
+    say(f"{figure}, worst of 3", f"{scored} scored, {dived} deep dives, code {-code}", "15, 2, 0")
+
+
 async def with_faults() -> None:
-    async with town(faults=(Fault("status", every=3, status=429, retry_after="1"),)) as world:
-        ended = await world.paperboy("report", "--json")
-        say("every third call 429 (Retry-After 1): scored", ended.object["scored"], "15")
-    async with town(faults=(Fault("malformed", every=5),)) as world:
-        ended = await world.paperboy("report", "--json")
-        say("every fifth reply malformed: scored", ended.object["scored"], "15")
+    await worst_of_three("every third call 429 (Retry-After 1)", Fault("status", every=3, status=429, retry_after="1"))
+    await worst_of_three("every fifth reply malformed", Fault("malformed", every=5))
     for fault in (Fault("status", status=500), Fault("status", status=429), Fault("malformed"), Fault("disconnect")):
         async with town(faults=(fault,)) as world:
             ended = await world.paperboy("report", "--json")

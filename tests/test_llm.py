@@ -478,12 +478,13 @@ async def test_a_refused_json_mode_becomes_a_prompt_with_the_schema(
     assert list(store.notes.values()) == ["prompt"]
 
 
-async def test_a_whole_day_gets_through_on_an_endpoint_that_refuses_everything_at_first(
+async def test_papers_asked_for_at_once_get_through_on_an_endpoint_that_refuses_everything_at_first(
     server: ModelStandIn, connect: Connect
 ) -> None:
     server.refuse = frozenset({"json_schema", "json_object", "temperature", "max_tokens"})
-    scores, dives = await a_day(await connect(max_output_tokens=4000), Meter())
-    assert failures([*scores, *dives]) == set()
+    llm = await connect(max_output_tokens=4000)
+    outcomes = await asyncio.gather(*(score(llm, n) for n in range(2 * LIMIT)), return_exceptions=True)
+    assert failures(list(outcomes)) == set()
 
 
 async def test_a_reasoning_model_is_asked_without_temperature_and_by_its_own_limit(
@@ -648,6 +649,8 @@ async def test_the_wait_that_the_service_names_is_kept(
         (format_datetime((NOW + timedelta(seconds=9)).replace(tzinfo=None)), "", 9.0),
         (format_datetime(NOW - timedelta(seconds=9)), "", 0.0),
         ("soon", "", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "", None),
+        ("\u0662", "", None),
         ("soon", '{"retryDelay": "38s"}', 38.0),
         (None, "", None),
     ],
@@ -718,7 +721,6 @@ OUTAGES = {
         "failure.model",
     ),
     "429": (faulty(Fault("status", status=429)), "failure.rate_limit"),
-    "429 retry-after": (faulty(Fault("status", status=429, retry_after="1")), "failure.rate_limit"),
     "429 retry-after 30": (faulty(Fault("status", status=429, retry_after="30")), "failure.rate_limit"),
     "401": (faulty(Fault("status", status=401)), "failure.auth"),
     "timeout": (faulty(Fault("hang")), "failure.timeout"),
@@ -728,7 +730,7 @@ OUTAGES = {
 }
 
 
-SWEPT = {"500": (1, 4, 16), "invalid": (1, 2, 4, 10, 16), "429": (1, 16), "429 retry-after 30": (16,)}
+SWEPT = {"500": (1, 16), "invalid": (1, 4, 16), "429": (16,)}  # at other times the number of calls at once is 4
 
 
 @pytest.mark.parametrize(
@@ -760,11 +762,10 @@ async def test_nothing_listens_and_thirty_calls_are_enough_to_know(store: Memory
     assert meter.usage.calls <= MOST_CALLS
 
 
-@pytest.mark.parametrize("kind", ["status", "malformed"])
 async def test_with_two_fallbacks_that_fail_as_well_thirty_calls_are_still_the_limit(
-    server: ModelStandIn, connect: Connect, kind: str
+    server: ModelStandIn, connect: Connect
 ) -> None:
-    server.faults = (Fault(kind, status=500),)  # type: ignore[arg-type]  # the parameters above are its kinds
+    server.faults = (Fault("malformed"),)
     llm = await connect(fallbacks=("openai/second", "openai/third"))
     await a_day(llm, Meter())
     assert server.calls <= MOST_CALLS
@@ -773,11 +774,8 @@ async def test_with_two_fallbacks_that_fail_as_well_thirty_calls_are_still_the_l
 @pytest.mark.parametrize(
     ("fault", "concurrency"),
     [
-        (Fault("status", 3, status=429, retry_after="1"), 4),
         (Fault("status", 3, status=429, retry_after="1"), 16),
         (Fault("malformed", 5), 4),
-        (Fault("malformed", 5), 16),
-        (Fault("status", 5, status=503), 16),
     ],
     ids=lambda value: f"every-{value.every}-{value.kind}" if isinstance(value, Fault) else str(value),
 )
@@ -919,7 +917,7 @@ async def test_a_model_on_ones_own_machine_is_free_under_a_budget(
     assert store.sums[NOW.date()] == 0.0
 
 
-@pytest.mark.parametrize("status", [400, 401, 429, 500])
+@pytest.mark.parametrize("status", [401, 429, 500])
 async def test_a_refused_call_costs_nothing(
     server: ModelStandIn, connect: Connect, store: MemoryStore, status: int
 ) -> None:
@@ -950,8 +948,17 @@ async def test_a_call_that_lacks_its_key_costs_nothing(
     assert store.sums[NOW.date()] == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize("name", [PRICED, "deepseek/deepseek-chat"])  # by two ways through the library
-@pytest.mark.parametrize("fault", [Fault("hang"), Fault("disconnect"), Fault("html"), Fault("status", status=504)])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        (PRICED, Fault("hang")),
+        (PRICED, Fault("disconnect")),
+        (PRICED, Fault("html")),
+        (PRICED, Fault("status", status=504)),
+        ("deepseek/deepseek-chat", Fault("disconnect")),  # the library's other way to a service
+        ("deepseek/deepseek-chat", Fault("html")),
+    ],
+)
 async def test_a_call_whose_answer_is_lost_may_be_charged_for_and_keeps_its_reservation(
     server: ModelStandIn, connect: Connect, store: MemoryStore, name: str, fault: Fault
 ) -> None:

@@ -19,7 +19,7 @@ _SPREAD = 0.5
 _SPREAD_OF_NAMED = 0.1
 
 # Gemini names the wait in the body alone: {"@type": "…RetryInfo", "retryDelay": "38s"}.
-_IN_BODY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
+_IN_BODY = re.compile(r'"retryDelay"\s*:\s*"([0-9]+(?:\.[0-9]+)?)s"')
 
 
 class Tries:
@@ -65,10 +65,10 @@ def wait_named(header: str | None, body: str, now: datetime) -> float | None:
 
 
 def _seconds(header: str, now: datetime) -> float | None:
-    if re.fullmatch(r"\s*\d+(\.\d+)?\s*", header):
+    if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", header):
         return float(header)
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
