@@ -109,7 +109,7 @@ async def test_jobs_and_readers_that_all_hang_end_within_their_sum(store: Sqlite
 async def test_run_ends_in_time_when_both_platforms_and_a_reader_hang(tmp_path: Path):
     async with a_world(tmp_path) as world, aiohttp.ClientSession() as session:
         port = free_port()
-        world.write(model=False, more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = {port}\n')
+        world.write(more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = {port}\n')
         world.telegram.faults.append(telegram_hangs())
         world.slack.fail("chat.postMessage", slack_hangs)
         async with world.running("run") as process:
