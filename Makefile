@@ -11,6 +11,8 @@ WORKERS := $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
+# Where it is set, every test process would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo run test coverage check lock clean
 
 help:  ## this list

@@ -100,8 +100,13 @@ class Daily:
 
         try:
             made = await self.prepare(job, ready, progress)
-        finally:
             deliveries = await asyncio.gather(*works)
+        except asyncio.CancelledError:
+            for work in works:
+                work.cancel()  # each finishes and records the send that it is in
+            raise
+        finally:
+            await asyncio.gather(*works, return_exceptions=True)
         return _summary(made, tuple(deliveries), watch.total())
 
     async def prepare(self, job: Job, ready: Ready, progress: Progress = no_progress) -> tuple[Made, ...]:

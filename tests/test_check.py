@@ -83,6 +83,7 @@ async def test_a_store_that_cannot_be_written_is_named():
 
 async def said(folder: Path, capsys: pytest.CaptureFixture[str], settings: str) -> dict[str, str]:
     """What `paperboy check` prints with these settings: subject -> level and text."""
+    settings += '[sources]\nhuggingface_url = "http://127.0.0.1:9"\n'
     (folder / "config.toml").write_text(settings, encoding="utf-8")
     await health.check(config.load(folder / "config.toml"), Namespace())
     lines = (line[2:].split(maxsplit=1) for line in capsys.readouterr().out.splitlines())

@@ -330,3 +330,26 @@ async def test_a_failed_paper_is_scored_when_the_previewed_day_is_reported(town)
 
 async def test_no_channel_is_no_work(town):
     assert (await town.daily.run(Job(DAY, ()))).reports == ()
+
+
+async def test_cancelled_in_the_middle_it_ends_and_leaves_no_send_behind(town):
+    """The one channel's send is in flight, the other's is over."""
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(key, message, thread):
+        started.set()
+        await go_on.wait()
+        town.got(TEAM).append(message.payload)
+        return ("1",)
+
+    town.at(TEAM.address).send = slow
+    work = asyncio.create_task(town.daily.run(Job(DAY, (TEAM, LAB))))
+    await started.wait()
+    work.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    parts = [part.state for part in await town.store.deliveries(9) if part.channel == TEAM.name]
+    assert parts.count("sent") == 1
+    assert "sending" not in parts

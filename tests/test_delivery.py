@@ -662,7 +662,7 @@ async def test_an_unknown_part_is_sent_again_when_the_operator_says_so(post: Pos
     post.channel.answers = [UNKNOWN]
     await post.plan()
     await post.deliver()
-    assert await delivery.settle(post.store, f"{KEY}~1", Settling.SEND) == KEY
+    assert await delivery.settle(post.store, f"{KEY}~1", Settling.SEND, NOW) == KEY
     assert (await post.deliver()).state is DeliveryState.SENT
     assert post.posts() == ["2", "3", "1"]
 
@@ -671,7 +671,7 @@ async def test_a_dropped_part_is_settled(post: Post):
     post.channel.answers = [UNKNOWN]
     await post.plan()
     await post.deliver()
-    await delivery.settle(post.store, f"{KEY}~1", Settling.DROP)
+    await delivery.settle(post.store, f"{KEY}~1", Settling.DROP, NOW)
     assert (await post.deliver()).state is DeliveryState.SENT
     assert post.posts() == ["2", "3"]
 
@@ -680,7 +680,7 @@ async def test_a_whole_delivery_is_sent_again_and_its_channel_opened(post: Post)
     post.channel.answers = [GONE]
     await post.plan()
     await post.deliver()
-    assert await delivery.settle(post.store, KEY, Settling.SEND) == KEY
+    assert await delivery.settle(post.store, KEY, Settling.SEND, NOW) == KEY
     assert await post.store.closed(PLAN.address) is None
     assert (await post.deliver()).state is DeliveryState.SENT
     assert post.posts() == ["1", "2", "3"]
@@ -758,7 +758,7 @@ async def test_a_delivery_that_is_too_late_is_given_up_and_can_still_be_sent(pos
         await delivery.give_up(KEY, post.store, later, courier.tell)
     assert await post.states() == {"0": "failed", "1": "sent", "2": "unknown", "3": "failed"}
     assert [trouble.key for trouble in post.told] == ["delivery.trouble_expired"]
-    await delivery.settle(post.store, KEY, Settling.SEND)
+    await delivery.settle(post.store, KEY, Settling.SEND, NOW)
     await post.deliver()
     assert post.posts() == ["1", "2", "3"]
 

@@ -97,7 +97,7 @@ async def test_a_lost_answer_is_looked_up_on_slack_and_settled_by_hand_on_telegr
     assert states(ended) == {"team": "unknown", "lab": "sent"}
     assert len(world.slack.posted()) == 3
     listed = await world.paperboy("deliveries")
-    [line] = [line for line in listed.out.splitlines() if line.startswith("    unknown")]
+    [line] = [line for line in listed.out.splitlines() if line.startswith("    结果不明")]
     key = line.split()[1]
     assert (await world.paperboy("deliveries", "--drop", key)).code == 0
     assert (await world.paperboy("deliveries", "--send", key)).code == 2

@@ -247,7 +247,7 @@ async def test_deliveries_are_listed_and_settled(world, capsys):
     assert await do(world, "report", "--channel", "team") == 1
     capsys.readouterr()
     await do(world, "deliveries")
-    failed = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("    failed")]
+    failed = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("    失败")]
     assert len(failed) == 3
     assert await do(world, "deliveries", "--send", failed[0].rpartition("~")[0]) == 0
     assert len(world.telegram.messages()) == 3

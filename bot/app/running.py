@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot import delivery
+from bot.app.ending import ENDING
 from bot.app.wiring import App, posting
 from bot.daily import Daily, Job, Planned
 from bot.delivery import Trouble
@@ -23,7 +23,6 @@ from bot.web import Site, serving
 logger = logging.getLogger(__name__)
 
 CHECK_AGAIN_SECONDS = 120.0  # between two looks at a channel that is in trouble
-ENDING = (signal.SIGTERM, signal.SIGINT)
 DELIVERIES_LOOKED_AT = 50  # the newest; far more than a day has
 
 

@@ -28,12 +28,11 @@ class GivenUp(StrEnum):
 _WHY = {GivenUp.EXPIRED: "not sent in time", GivenUp.UNWANTED: "no channel wants it any more"}
 
 
-async def settle(store: Ledger, key: str, settling: Settling, now: datetime | None = None) -> str:
+async def settle(store: Ledger, key: str, settling: Settling, now: datetime) -> str:
     """Settles the part `key`, or every open part of the delivery `key`; returns the delivery's key.
 
     SEND opens the address again and puts parts back to `planned`, for the next `deliver`, which also looks into those
-    whose sender has died. DROP needs `now` to tell these from what is being sent; without it, only what is `unknown` or
-    `failed` is dropped. Raises InputError for an unknown key, and when there is nothing to settle: all was sent or
+    whose sender has died. Raises InputError for an unknown key, and when there is nothing to settle: all was sent or
     dropped, or is being sent.
     """
     part = await store.part(key)
@@ -45,10 +44,10 @@ async def settle(store: Ledger, key: str, settling: Settling, now: datetime | No
     return parts[0].delivery
 
 
-async def _settle(part: Part, store: Ledger, settling: Settling, now: datetime | None) -> bool:
+async def _settle(part: Part, store: Ledger, settling: Settling, now: datetime) -> bool:
     if part.state in UNFINISHED and settling is Settling.SEND:
         return True
-    if part.state in UNFINISHED and (now is None or not await _end(part, store, now, "given up by hand")):
+    if part.state in UNFINISHED and not await _end(part, store, now, "given up by hand"):
         return False
     return await store.settle(part.key, PartState.PLANNED if settling is Settling.SEND else PartState.DROPPED)
 

@@ -83,13 +83,13 @@ async def deliveries(loaded: config.Loaded, arguments: argparse.Namespace) -> in
     words = texts.load(loaded.settings.language)
     async with opened(loaded, Parts()) as app:
         if arguments.send:
-            key = await delivery.settle(app.store, arguments.send, delivery.Settling.SEND)
+            key = await delivery.settle(app.store, arguments.send, delivery.Settling.SEND, app.clock.now())
             async with posting(app) as daily:
                 done = await delivery.deliver(key, daily.courier)
             print(words("cli.delivery", channel=done.channel, state=words(f"cli.state_{done.state}"), parts=done.parts))
             return status.of_summary(Summary(deliveries=(done,)), with_model=False)
         if arguments.drop:
-            await delivery.settle(app.store, arguments.drop, delivery.Settling.DROP)
+            await delivery.settle(app.store, arguments.drop, delivery.Settling.DROP, app.clock.now())
             print(words("cli.dropped", part=arguments.drop))
             return status.DONE
         listed(await app.store.deliveries(DELIVERIES_SHOWN), words, sys.stdout)

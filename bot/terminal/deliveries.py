@@ -8,7 +8,7 @@ from bot.delivery import state_of
 from bot.models import Part, PartKind, PartState
 from bot.texts import Texts
 
-OPEN = frozenset({PartState.UNKNOWN, PartState.FAILED})
+OPEN = frozenset({PartState.UNKNOWN, PartState.FAILED, PartState.PLANNED})
 
 
 def listed(parts: Sequence[Part], words: Texts, stream: TextIO) -> None:
@@ -20,7 +20,8 @@ def listed(parts: Sequence[Part], words: Texts, stream: TextIO) -> None:
         print(_line(of_one, words), file=stream)
         for part in of_one:
             if part.state in OPEN and part.message.kind is PartKind.POST:
-                print(f"    {part.state:<8} {part.key}  {part.error}".rstrip(), file=stream)
+                state = words("cli.state_open" if part.state is PartState.PLANNED else f"cli.state_{part.state}")
+                print(f"    {state}  {part.key}  {part.error}".rstrip(), file=stream)
 
 
 def _line(parts: Sequence[Part], words: Texts) -> str:

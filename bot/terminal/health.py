@@ -21,6 +21,7 @@ from bot.errors import BotError, SettingsError
 from bot.models import ChannelPlan, Finding
 from bot.report.document import is_web_url
 from bot.schedule import default_day
+from bot.sources.huggingface import HuggingFace
 from bot.terminal.status import DONE, FAILED, USAGE
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -63,6 +64,7 @@ async def _with_some_store(loaded: config.Loaded) -> AsyncIterator[tuple[App, ch
 
 def _store(app: App, loaded: config.Loaded) -> checks.Check:
     async def check() -> Sequence[Finding]:
+        await app.store.integrity()
         found = await checks.check_store(app.store, str(store_file(loaded)))
         return [*found, *await checks.check_ledger(app.store)]
 
@@ -148,7 +150,8 @@ async def _exposed(app: App) -> Sequence[Finding]:
 async def _source(app: App) -> Sequence[Finding]:
     day = default_day(app.clock.now(), app.settings.report.list_day)
     try:
-        found = await app.reporter.lists.source.list_day(day)
+        source = HuggingFace(app.session, app.settings.sources.huggingface_url, app.clock, tries=1)
+        found = await source.list_day(day)
     except BotError as error:
         return [Finding("warning", "sources.huggingface_url", f"no list could be fetched: {error}")]
     return [Finding("ok", "sources.huggingface_url", f"{len(found.papers)} papers listed for {day}")]
