@@ -149,24 +149,3 @@ async def test_the_demo_needs_nothing_and_leaves_a_page(world: World, tmp_path):
     assert "核心创新点" in page.read_text(encoding="utf-8")
     live = await world.paperboy("demo", "--output", str(tmp_path / "live"), "--json")
     assert set(live.object) == KEYS
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["report", "--channel", "nobody"], "nobody"),
-        (["report", "--profile", "nobody"], "nobody"),
-        (["report", "--date", "2026-02-28"], "2026-02-28"),
-        (["report", "--date", "2999-01-01"], "2999-01-01"),
-        (["deepdive", "not-a-paper"], "2602.19089"),
-        (["top", "--language", "fr"], "fr"),
-        (["demo", "--list", "/nowhere.json"], "/nowhere.json"),
-        (["deliveries", "--send", "nothing"], "nothing"),
-    ],
-)
-async def test_wrong_input_gets_one_line_that_says_what_to_do(world: World, arguments, words):
-    ended = await world.paperboy(*arguments)
-    assert ended.code == 2
-    assert ended.out == ""
-    assert len(ended.err.splitlines()) == 1
-    assert words in ended.err

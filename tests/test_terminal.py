@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 import config
 import prompts
 from bot.__main__ import main, parser
-from bot.errors import BotError, InputError, SettingsError
+from bot.app.ending import EndedError
+from bot.errors import BotError, InputError, SettingsError, StoreError
 from bot.logs import NOISY
 from bot.terminal import COMMANDS, health
 from tests.arxiv_standin import Entry
@@ -298,15 +300,61 @@ def own_logging():
         logging.getLogger(name).setLevel(each)
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.fixture
+def at_home(monkeypatch, tmp_path, own_logging):
+    """`main` with a store of its own and no service within reach."""
+    monkeypatch.setenv("PAPERBOY_CONFIG", "")
+    monkeypatch.setenv("PAPERBOY_STORE__URL", f"sqlite:///{tmp_path}/paperboy.db")
+    monkeypatch.setenv("PAPERBOY_SOURCES__HUGGINGFACE_URL", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["report", "--channel", "nobody"], "nobody"),
+        (["report", "--profile", "nobody"], "nobody"),
+        (["report", "--date", "2026-02-28"], "2026-02-28"),
+        (["report", "--date", "2999-01-01"], "2999-01-01"),
+        (["deepdive", "not-a-paper"], "2602.19089"),
+        (["top", "--language", "fr"], "fr"),
+        (["demo", "--list", "/nowhere.json"], "/nowhere.json"),
+        (["demo", "--output", "/dev/null"], "/dev/null"),
+        (["deliveries", "--send", "nothing"], "nothing"),
+    ],
+)
+def test_wrong_input_gets_one_line_that_says_what_to_do(capsys, arguments, words):
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert words in said.err
+
+
+@pytest.mark.usefixtures("at_home")
 def test_main_turns_errors_into_lines_and_codes(capsys, monkeypatch, tmp_path):
+    assert main(["deliveries"]) == 0
     monkeypatch.setenv("PAPERBOY_CONFIG", str(tmp_path / "none.toml"))
     assert main(["report"]) == 2
     assert main(["check"]) == 2
-    monkeypatch.setenv("PAPERBOY_CONFIG", "")
-    monkeypatch.setenv("PAPERBOY_STORE__URL", f"sqlite:///{tmp_path}/paperboy.db")
-    monkeypatch.setenv("PAPERBOY_SOURCES__ARXIV_API_URL", "http://127.0.0.1:9")
-    assert main(["deepdive", "nonsense"]) == 2
-    assert main(["--verbose", "deepdive", "2602.00001"]) == 1
-    assert main(["deliveries"]) == 0
     assert all(line for line in capsys.readouterr().err.splitlines())
+
+
+@pytest.mark.usefixtures("at_home")
+def test_what_nobody_foresaw_is_logged_and_told_without_details(capsys, monkeypatch):
+    async def broken(loaded, arguments):
+        raise RuntimeError("details for the log alone")
+
+    monkeypatch.setitem(COMMANDS, "deliveries", broken)  # a fault of our own, on purpose
+    assert main(["deliveries"]) == 1
+    assert "details" not in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize(("raised", "code"), [(EndedError(signal.SIGTERM), 143), (StoreError("disk full"), 1)])
+def test_a_command_that_is_ended_or_fails_says_so_by_its_code(capsys, monkeypatch, raised, code):
+    async def ends(loaded, arguments):
+        raise raised
+
+    monkeypatch.setitem(COMMANDS, "deliveries", ends)  # the moment of a signal, or of a full disk
+    assert main(["deliveries"]) == code
