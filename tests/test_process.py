@@ -105,7 +105,7 @@ async def test_a_lost_answer_is_looked_up_on_slack_and_settled_by_hand_on_telegr
 
 
 async def test_run_posts_what_is_due_serves_the_archive_and_ends_at_sigterm(world: World):
-    world.write(more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n')
+    world.write(model=False, more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n')
     async with world.running("run") as process:
         await wait_until(lambda: len(world.telegram.messages()) == 3 and len(world.slack.posted()) == 3, PATIENCE)
         await wait_until(lambda: world.telegram.messages()[0].edits == 1, PATIENCE)
