@@ -11,6 +11,7 @@ import socket
 import sys
 
 import pytest
+from hypothesis import settings
 
 from tests.fakes import SHARED_DATA
 
@@ -46,6 +47,12 @@ def pytest_configure(config):
 
 def pytest_collection():
     _set_measuring_aside()  # again: workers of pytest-xdist start to measure after they were configured
+
+
+# Where a red light stops everybody, the same examples are tried each time; at a desk, new ones.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("searching", deadline=None)
+settings.load_profile("steady" if os.environ.get("CI") else "searching")
 
 
 def pytest_collection_modifyitems(items):
