@@ -25,10 +25,10 @@ run: $(RUN)  ## the bot: schedule, delivery and web archive (settings: config/co
 	@$(BIN)/python -m bot run $(ARGS)
 
 test: $(DEV)  ## all tests
-	$(BIN)/python -m pytest -n $$($(WORKERS)) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 $(ARGS)
 
 coverage: $(DEV)  ## all tests with their coverage and its floors (half as slow again)
-	$(BIN)/python -m pytest -n $$($(WORKERS)) --dist worksteal --cov --cov-report= --cov-fail-under=90 $(ARGS)
+	$(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 --cov --cov-report= --cov-fail-under=90 $(ARGS)
 	$(BIN)/python .ci/coverage_floors.py
 
 check: $(DEV)  ## format, lint, types, import contracts and the fast tests
@@ -36,7 +36,7 @@ check: $(DEV)  ## format, lint, types, import contracts and the fast tests
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/python -m pytest -n $$($(WORKERS)) --dist worksteal -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 -m "not slow" $(ARGS)
 
 lock:  ## choose the exact versions anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

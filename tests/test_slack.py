@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # the stubs are no dependency of ours, and safe_load needs none
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot import texts
@@ -370,6 +370,7 @@ def bare(text: str) -> str:
 
 @settings(max_examples=25, deadline=None)
 @given(documents)
+@example(a_document(Footer((Span("\x1b"),)), summary=""))
 def test_whatever_a_document_says_slack_takes_it_whole_and_nobody_is_rung(document: Document) -> None:
     made = payloads(document)
     shown = bare("".join(text for payload in made for text in rules.texts(payload["blocks"][1:])))

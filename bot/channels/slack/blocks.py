@@ -203,8 +203,9 @@ def _by_link(spans: Spans) -> Iterator[Span]:
     """Neighbours without a link as one span: context elements stand apart, and have no other styles."""
     plain = ""
     for span in spans:
-        if span.href is None or not is_web_url(span.href):
-            plain += span.text
+        text = literal(span.text)
+        if span.href is None or not is_web_url(span.href) or not text.strip():
+            plain += text
             continue
         if plain.strip():
             yield Span(plain.strip())
