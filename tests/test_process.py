@@ -8,7 +8,7 @@ from tests.fakes import wait_until
 from tests.model_standin import Fault
 from tests.slack_standin import says
 from tests.telegram_standin import dropped, hang, kicked, slow
-from tests.world import TODAY, World, a_world, just_now
+from tests.world import CHANNELS, TODAY, World, a_world, just_now
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -149,3 +149,17 @@ async def test_the_demo_needs_nothing_and_leaves_a_page(world: World, tmp_path):
     assert "核心创新点" in page.read_text(encoding="utf-8")
     live = await world.paperboy("demo", "--output", str(tmp_path / "live"), "--json")
     assert set(live.object) == KEYS
+
+
+async def test_with_the_source_down_run_tries_on_and_the_operator_hears_of_it(world: World):
+    more = f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = 0\n[operator]\nchannel = "lab"\n'
+    world.write(model=False, channels=CHANNELS.split('language = "en"')[0], more=more)
+    world.variables["PAPERBOY_SOURCES__HUGGINGFACE_URL"] = "http://127.0.0.1:9"
+    async with world.running("run") as process:
+        await wait_until(lambda: len(world.slack.posted()) == 1, PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        ended = await world.end(process)
+    assert ended.code == 0
+    assert "Traceback" not in ended.err
+    assert str(TODAY) in world.slack.show()
+    assert world.telegram.messages() == []

@@ -50,7 +50,7 @@ class Jobs:
         if wanted.key in self.told:
             return
         self.told.add(wanted.key)
-        values = {"day": str(wanted.day), "channel": ", ".join(wanted.channels), "reason": str(error)}
+        values = {"day": str(wanted.day), "channels": ", ".join(wanted.channels), "reason": str(error)}
         await self.daily.courier.tell(Trouble("operator.no_report", values))
 
     async def _hand_over(self, planned: Planned) -> None:
