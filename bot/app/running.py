@@ -65,22 +65,29 @@ class Jobs:
 
 @dataclass(slots=True)
 class Platforms:
-    """How the channels are: looked at once at the start, and again while one is in trouble."""
+    """How the channels are: all are looked at once at the start, and those in trouble or closed again and again."""
 
     app: App
     daily: Daily
     health: dict[str, str] = field(default_factory=dict)
 
     async def watch(self) -> None:
-        """Looks until all is well; what cannot be reached now stops nobody."""
+        """Looks until it is cancelled; what cannot be reached now stops nobody, and is noticed when it is back."""
         waiting: Sequence[ChannelPlan] = self.app.plans
-        while waiting:
-            troubled = await asyncio.gather(*(self._in_trouble(plan) for plan in waiting))
-            waiting = [plan for plan, trouble in zip(waiting, troubled, strict=True) if trouble]
-            if waiting:
-                await self.app.clock.sleep(CHECK_AGAIN_SECONDS)
+        while True:
+            await asyncio.gather(*(self._look(plan) for plan in waiting))
+            await self.app.clock.sleep(CHECK_AGAIN_SECONDS)
+            waiting = [plan for plan in self.app.plans if await self._wants_a_look(plan)]
 
-    async def _in_trouble(self, plan: ChannelPlan) -> bool:
+    async def _wants_a_look(self, plan: ChannelPlan) -> bool:
+        try:
+            address = await delivery.current_address(plan.address, self.app.store)
+            closed = await self.app.store.closed(address) is not None
+        except BotError:
+            return True  # the look itself says what is wrong with the store
+        return closed or self.health.get(plan.name) != "ok"
+
+    async def _look(self, plan: ChannelPlan) -> None:
         try:
             channel = self.daily.courier.channels(plan.address)
             errors = [finding for finding in await channel.check() if finding.level == "error"]
@@ -95,7 +102,6 @@ class Platforms:
         if found and self.health.get(plan.name) != "in trouble":
             logger.error("channel in trouble: %s", found, extra={"channel": plan.name})
         self.health[plan.name] = "in trouble" if found else "ok"
-        return bool(found)
 
     async def _make_up(self, plan: ChannelPlan) -> None:
         """What failed while the channel was closed is sent now, unless it is too old for that."""

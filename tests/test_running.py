@@ -1,0 +1,65 @@
+"""What `run` does beside its schedule: it notices a channel that is back."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from bot.app.running import Platforms
+from bot.daily import Job
+from bot.errors import Outcome, SendError, StoreError
+from bot.models import DeliveryState, Finding
+from bot.store.sqlite import SqliteStore
+from tests.fakes import DAY, wait_until
+from tests.test_daily import LAB, TEAM, Town
+
+
+@pytest.fixture
+async def town(tmp_path):
+    async with SqliteStore.open(tmp_path / "paperboy.db") as opened:
+        yield Town(opened)
+
+
+@pytest.fixture
+async def platforms(town):
+    settings = SimpleNamespace(schedule=SimpleNamespace(catch_up_hours=12))
+    app = SimpleNamespace(plans=(TEAM, LAB), store=town.store, clock=town.clock, settings=settings)
+    made = Platforms(app, town.daily)  # type: ignore[arg-type]  # the part of an App that it uses
+    watching = asyncio.create_task(made.watch())
+    yield made
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_a_channel_that_gets_into_trouble_later_is_noticed_when_it_is_back(town, platforms):
+    await wait_until(lambda: platforms.health == {"1001": "ok", "1002": "ok"})
+    channel, answers = town.at(TEAM.address), [[Finding("error", "telegram.token", "kicked")]]
+
+    async def check():
+        return answers[0]
+
+    channel.check, channel.trouble = check, SendError("kicked", Outcome.GONE)
+    [done] = (await town.daily.run(Job(DAY, (TEAM,)))).deliveries
+    assert done.state is DeliveryState.FAILED
+    await wait_until(lambda: platforms.health["1001"] == "in trouble")
+    answers[0], channel.trouble = [], None
+    await wait_until(lambda: platforms.health["1001"] == "ok")
+    assert await town.store.closed(TEAM.address) is None
+    assert {part.state for part in await town.store.delivery(done.key)} == {"planned"}
+    assert await platforms.states() == {"1001": "ok", "1002": "ok"}
+
+
+async def test_a_store_that_is_down_for_a_moment_ends_no_watching(town, platforms, monkeypatch):
+    await wait_until(lambda: platforms.health == {"1001": "ok", "1002": "ok"})
+    asked = []
+
+    async def down(address):
+        asked.append(address)
+        raise StoreError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(town.store, "closed", down)  # the moment of the trouble
+        await wait_until(lambda: len(asked) > 4)
+    town.at(TEAM.address).check = None  # the look goes on, and finds a broken adapter
+    await town.store.close(TEAM.address, "kicked")
+    await wait_until(lambda: platforms.health["1001"] == "in trouble")
