@@ -16,6 +16,7 @@ from bot.models import (
     DeepDive,
     Finding,
     FullText,
+    KeptText,
     Message,
     Meter,
     Paper,
@@ -65,7 +66,14 @@ class FullTexts(Protocol):
     """What can be read of a paper."""
 
     async def fetch(self, paper: Paper) -> FullText:
-        """The best text there is, at worst the abstract. Never raises for an upstream's trouble."""
+        """The best text there is, at worst the abstract, within a bounded time (FULL_TEXT_SECONDS).
+
+        Never raises for an upstream's trouble. Who asks for the same paper at the same time shares one fetch; it is
+        given up when nobody waits for it any more.
+        """
+
+
+FULL_TEXT_SECONDS = 60.0  # all tries at all places together
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +103,11 @@ class LLM(Protocol):
     async def ask(self, name: str, turns: Sequence[Turn], schema: type[ReplyT], meter: Meter) -> Reply[ReplyT]:
         """Asks under the schema's `name` ("score"). Every HTTP request counts in `meter`, failed ones too.
 
-        Raises ModelError (its `key` a `failure.*` wording), BudgetError.
+        Raises ModelError (its `key` a `failure.*` wording; `failure.too_long` where the input was), BudgetError.
         """
+
+    async def input_limit(self) -> int | None:
+        """The most input tokens of one request, None where nobody has said. Raises ModelError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +217,16 @@ class Reports(Protocol):
         """Latest editions, newest day first."""
 
 
+class KeptTexts(Protocol):
+    """Store: full texts by ID and version; never mere abstracts."""
+
+    async def full_text(self, arxiv_id: ArxivId) -> KeptText | None:
+        """That of the version named; without a version, the one fetched last."""
+
+    async def keep_full_text(self, full_text: FullText, fetched_at: datetime) -> None:
+        """Replaces what was kept of the same ID and version."""
+
+
 class Analyses(Protocol):
     """Store: scores and deep dives by the key of everything they depend on, as JSON."""
 
@@ -282,7 +303,7 @@ class Notes(Protocol):
     async def keep_note(self, key: str, value: str) -> None: ...
 
 
-class Store(Lists, Rankings, Reports, Analyses, Spending, Ledger, Notes, Protocol):
+class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Notes, Protocol):
     """Where truth lives. Every method is one intent, atomic, and safe to repeat. Raises StoreError."""
 
     async def ping(self) -> None:

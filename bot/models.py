@@ -241,22 +241,55 @@ class Basis(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a paper: `label` "Figure 2" as printed, `caption` without it, `url` the image's absolute address
+    ("" where it has none that a reader could open).
+    """
+
+    label: str
+    caption: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a paper: `id` "S3" as the model is told, `number` "3.2" as printed ("" where there is none)."""
+    """A part of a paper down to the next heading of any level.
+
+    `id` is what the model is told: "S0" the abstract, then "S1", "S2" … in reading order, the appendix included.
+    `number` is "3.2" as printed, "" where there is none; `anchor` the place on arXiv's HTML page ("S3.SS2"), ""
+    elsewhere. `text` is paragraphs between blank lines: formulas as $TeX$, tables as Markdown, captions of figures and
+    tables as paragraphs of their own; it may be empty under a heading that only groups others.
+    """
 
     id: str
     number: str
     title: str
     text: str
+    anchor: str = ""
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FullText:
-    """What could be read of a paper, in reading order."""
+    """What could be read of a paper, in reading order, the abstract first (as S0); references and thanks are left out.
+
+    `arxiv_id` carries the version that was read, where it is known. `suspicious`: text that no reader can see was taken
+    out, and it gave a reader model instructions.
+    """
 
     arxiv_id: ArxivId
     basis: Basis
     sections: tuple[Section, ...]
+    appendix: tuple[Section, ...] = ()
+    suspicious: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptText:
+    """A full text out of the store, and when it was fetched (UTC)."""
+
+    full_text: FullText
+    fetched_at: datetime
 
 
 class PointKind(StrEnum):
@@ -303,6 +336,7 @@ class DeepDive:
     """A paper read for a profile. `flags` are wording keys of warnings (`flag.suspicious`).
 
     `outline` names the sections of the full text (their text left empty), so that a point's place can be shown.
+    `left_out` are the IDs of those that the model saw nothing or only a part of. `figure` is the paper's overview.
     """
 
     paper: Paper
@@ -316,6 +350,8 @@ class DeepDive:
     outline: tuple[Section, ...] = ()
     flags: tuple[str, ...] = ()
     cost_usd: float | None = None
+    left_out: tuple[str, ...] = ()
+    figure: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)

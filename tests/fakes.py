@@ -67,8 +67,11 @@ class FakeClock:
 class FakeLLM:
     """A model that answers by script: `answer(name, turns)` returns JSON text or raises."""
 
-    def __init__(self, answer: Callable[[str, Sequence[Turn]], str], model: str = "fake/model") -> None:
+    def __init__(
+        self, answer: Callable[[str, Sequence[Turn]], str], model: str = "fake/model", limit: int | None = None
+    ) -> None:
         self.model = model
+        self.limit = limit
         self.asked: list[tuple[str, tuple[Turn, ...]]] = []
         self._answer = answer
 
@@ -77,6 +80,9 @@ class FakeLLM:
         meter.add(Usage(calls=1, cost_usd=0.001, input_tokens=100, output_tokens=50))
         text = self._answer(name, turns)
         return Reply(schema.model_validate_json(text), text, self.model, 0.001)
+
+    async def input_limit(self) -> int | None:
+        return self.limit
 
 
 def a_paper(number: int = 1, **changes: object) -> Paper:

@@ -143,6 +143,9 @@ async def test_with_the_real_prompts_every_answer_stands_the_proof(language: str
             text = plausible(name, {"messages": [{"role": turn.role, "content": turn.content} for turn in turns]})
             return Reply(schema.model_validate_json(text), text, self.model)
 
+        async def input_limit(self) -> int | None:
+            return None
+
     meter = Meter()
     brief = Brief(a_profile(), language, meter)
     score = await scoring.score(a_paper(), brief, Direct(), load("score", language))

@@ -105,6 +105,13 @@ class LiteLLM:
             logger.warning("model failed", extra={"model": endpoint.model, "call": name, "reason": str(errors[-1])})
         raise errors[0]
 
+    async def input_limit(self) -> int | None:
+        """The setting, else the context that the configured model is known to have."""
+        if self._options.max_input_tokens is None and self.model:
+            await self.warm_up()
+            return self._endpoints[0].card.max_input_tokens
+        return self._options.max_input_tokens
+
     async def probe(self) -> tuple[Finding, ...]:
         """What `paperboy check` says of the models: names, keys and prices of all, and one tiny call of the first."""
         if not self.model:

@@ -78,6 +78,7 @@ class Card:
     takes_schema: bool = False
     takes_format: bool = False
     missing_keys: tuple[str, ...] = ()
+    max_input_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ def card(model: str) -> Card:
         litellm.supports_response_schema(model=model),
         "response_format" in supported,
         tuple(litellm.validate_environment(model=model)["missing_keys"]),
+        entry.get("max_input_tokens"),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from bot import tokens
 from bot.interfaces import ReplyT, Turn
 from bot.llm.failure import INVALID, Blame, CallError, Failure, for_log
 
@@ -118,12 +119,5 @@ def asked_again(turns: Sequence[Turn], failure: Failure) -> tuple[Turn, ...]:
 
 
 def tokens_at_most(turns: Sequence[Turn]) -> int:
-    """A cheap upper estimate of input tokens over the tokenizers in use.
-
-    Words take three letters a token at least; digits and punctuation may take one each (Llama, Qwen), an ideograph up
-    to one and a half (older GPT).
-    """
-    text = "".join(turn.content for turn in turns)
-    letters = sum(c.isascii() and (c.isalpha() or c == " ") for c in text)
-    wide = sum(not c.isascii() for c in text)
-    return int(letters / 3 + wide * 1.5 + (len(text) - letters - wide)) + 8 * len(turns) + 8
+    """A cheap upper estimate of input tokens."""
+    return tokens.at_most("".join(turn.content for turn in turns)) + 8 * len(turns) + 8

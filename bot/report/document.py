@@ -158,7 +158,19 @@ class Divider:
     """A line between groups."""
 
 
-Block = Heading | Paragraph | Items | Section | Ranking | Fields | Note | Footer | Divider
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture by its address, shown before what follows it. `alt` says in plain words what it is.
+
+    A platform that cannot show it shows nothing or a link: the words around it never depend on it.
+    """
+
+    url: str
+    caption: Spans
+    alt: str
+
+
+Block = Picture | Heading | Paragraph | Items | Section | Ranking | Fields | Note | Footer | Divider
 
 
 @dataclass(frozen=True, slots=True)

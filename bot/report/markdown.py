@@ -42,6 +42,9 @@ class _Writer:
 
     def _block(self, block: document.Block) -> str:
         match block:
+            case document.Picture():
+                image = "!" + _linked(_escaped(block.alt), block.url) if is_web_url(block.url) else ""
+                return f"{image}\n\n{self._spans(block.caption)}".strip()
             case document.Heading():
                 return f"{'#' * block.level} {self._spans(block.spans)}"
             case document.Paragraph():

@@ -7,12 +7,12 @@ import math
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from bot.errors import StoreError
-from bot.models import DayList, Paper, Ranking, Report
-from bot.store.content import from_json, micros, to_json
+from bot.models import ArxivId, DayList, FullText, KeptText, Paper, Ranking, Report
+from bot.store.content import from_json, micros, moment, to_json
 from bot.store.sqlite_file import BUSY_SECONDS, SqliteFile
 from bot.store.sqlite_ledger import SqliteLedger
 
@@ -39,6 +39,9 @@ _KEEP_NOTE = "INSERT INTO note (key, value) VALUES (?, ?) ON CONFLICT (key) DO U
 _KEEP_ANALYSIS = (
     "INSERT INTO analysis (key, content) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET content = excluded.content"
 )
+_KEEP_FULL_TEXT = "INSERT OR REPLACE INTO full_text (id, version, fetched_at, content) VALUES (?, ?, ?, ?)"
+_FULL_TEXT = """SELECT fetched_at, content FROM full_text WHERE id = :id AND (:version IS NULL OR version = :version)
+    ORDER BY fetched_at DESC, version DESC LIMIT 1"""
 
 
 class SqliteStore(SqliteLedger):
@@ -133,6 +136,15 @@ class SqliteStore(SqliteLedger):
 
     async def reports(self, limit: int) -> tuple[Report, ...]:
         return tuple(from_json(Report, row["content"]) for row in await self._file.rows(_REPORTS, (limit,)))
+
+    async def full_text(self, arxiv_id: ArxivId) -> KeptText | None:
+        rows = await self._file.rows(_FULL_TEXT, {"id": arxiv_id.id, "version": arxiv_id.version})
+        return KeptText(from_json(FullText, rows[0]["content"]), moment(rows[0]["fetched_at"])) if rows else None
+
+    async def keep_full_text(self, full_text: FullText, fetched_at: datetime) -> None:
+        arxiv_id = full_text.arxiv_id
+        row = (arxiv_id.id, arxiv_id.version or 0, micros(fetched_at), to_json(FullText, full_text))
+        await self._file.change(_KEEP_FULL_TEXT, row)
 
     async def analysis(self, key: str) -> str | None:
         return await self._file.text("SELECT content FROM analysis WHERE key = ?", (key,))

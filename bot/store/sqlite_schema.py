@@ -47,6 +47,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE address (address TEXT PRIMARY KEY, closed TEXT, moved_to TEXT) STRICT",
         "CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
     ),
+    # Version 0 is one that nobody knows.
+    (
+        """CREATE TABLE full_text (
+            id TEXT NOT NULL, version INTEGER NOT NULL, fetched_at INTEGER NOT NULL, content TEXT NOT NULL,
+            PRIMARY KEY (id, version)) STRICT""",
+    ),
 )
 
 

@@ -62,6 +62,8 @@ def _blocks(source: Document) -> Iterator[RenderableType]:
 
 def _block(block: document.Block) -> RenderableType:
     match block:
+        case document.Picture():
+            return Group(Prose(_text(block.caption, "italic")), Text(_safe(block.url), "dim"))
         case document.Heading():
             return Prose(_text(block.spans, "bold"))
         case document.Paragraph():
