@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from bot.errors import ModelError, NotFoundError
+from bot.extras import version_note
 from bot.interfaces import Brief
-from bot.models import AnalystKind, ArxivId, DeepDive, Paper, Profile, Ranking
-from bot.reporter import Edition, Progress, Reporter, no_progress, version_note
+from bot.models import AnalystKind, ArxivId, DeepDive, FullText, Paper, Profile, Ranking
+from bot.reporter import Edition, Progress, Reporter, no_progress
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +22,13 @@ class OnDemand:
     async def deep_dive(self, arxiv_id: ArxivId, brief: Brief) -> DeepDive:
         """Reads one paper for a profile; extractive when the model fails. Raises NotFoundError, SourceError."""
         paper = await self._paper(arxiv_id)
-        dive = await self._read(paper, brief)
-        version = paper.arxiv_id.version or await self._listed_version(paper.arxiv_id)
-        return replace(dive, paper=replace(dive.paper, arxiv_id=ArxivId(paper.arxiv_id.id, version)))
+        asked = arxiv_id if arxiv_id.version else paper.arxiv_id
+        full_text = await self.reporter.full_texts.fetch(replace(paper, arxiv_id=asked))
+        dive = await self._read(paper, full_text, brief)
+        version = asked.version or full_text.arxiv_id.version or await self._listed_version(asked)
+        return replace(dive, paper=replace(dive.paper, arxiv_id=ArxivId(asked.id, version)))
 
-    async def _read(self, paper: Paper, brief: Brief) -> DeepDive:
-        full_text = await self.reporter.full_texts.fetch(paper)
+    async def _read(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         if self.reporter.analyst is None:
             return await self.reporter.extractive.deep_dive(paper, full_text, brief)
         try:

@@ -3,17 +3,17 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from bot.errors import BotError, ModelError
+from bot.errors import ModelError
+from bot.extras import extras, version_note, versioned, with_extras, with_extras_of
 from bot.interfaces import Analyst, Brief, Clock, FullTexts, Metadata, Store
 from bot.lists import DayLists
 from bot.models import (
     AnalystKind,
-    ArxivId,
     DayList,
     DeepDive,
     Meter,
@@ -25,6 +25,7 @@ from bot.models import (
     ReportKey,
     Seconds,
 )
+from bot.prefetch import Prefetch
 from bot.ranking import Rules, candidates, mark_chosen, mark_reported, order, take_over
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,20 @@ class Edition:
     @property
     def key(self) -> ReportKey:
         return ReportKey(self.day, self.profile.name, self.language, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One making of a ranking or report; `texts` is None where nothing will be read."""
+
+    edition: Edition
+    meter: Meter
+    progress: Progress
+    texts: Prefetch | None = None
+
+    @property
+    def brief(self) -> Brief:
+        return Brief(self.edition.profile, self.edition.language, self.meter, self.edition.fresh)
 
 
 class Stopwatch:
@@ -92,7 +107,7 @@ class Reporter:
         """Scores the day's list, chooses nothing, and keeps the ranking. Raises SourceError."""
         async with self._warm():
             edition = await self._based(edition)
-            ranking = await self._score(edition, await self._papers(edition), Meter(), progress)
+            ranking = await self._score(_Run(edition, Meter(), progress), await self._papers(edition))
         if ranking.entries:
             await self.store.keep_ranking(ranking)
         return ranking
@@ -120,19 +135,20 @@ class Reporter:
         progress("list", 0, 1)
         day_list = await self._papers(edition)
         listing = watch.lap()
-        extras = asyncio.create_task(self._extras(day_list.papers[: self.rules.papers]))
+        texts = Prefetch(self.full_texts, self.extractive, self.rules)
+        run = _Run(edition, meter, progress, texts)
+        adding = asyncio.create_task(self._extras(day_list, texts))
         try:
-            ranking = await self._score(edition, day_list, meter, progress)
+            ranking = await self._score(run, day_list)
             scoring = watch.lap()
-            dives = await self._deep_dives(
-                ranking, Brief(edition.profile, edition.language, meter, edition.fresh), progress
-            )
-            known = extras.result() if extras.done() else {}
+            dives = await self._deep_dives(run, texts, ranking)
+            known = adding.result() if adding.done() else {}
         finally:
-            extras.cancel()
+            adding.cancel()
+            await texts.end()
         chosen = [dive.paper.arxiv_id.id for dive in dives]
-        ranking = replace(ranking, entries=mark_chosen(_with_extras(ranking.entries, known), chosen))
-        dives = tuple(replace(dive, paper=known.get(dive.paper.arxiv_id.id, dive.paper)) for dive in dives)
+        ranking = replace(ranking, entries=mark_chosen(with_extras(ranking.entries, known), chosen))
+        dives = tuple(with_extras_of(dive, known) for dive in dives)
         for dive in dives:
             if dive.paper.arxiv_id.version:
                 await self.store.keep_note(version_note(dive.paper.arxiv_id), str(dive.paper.arxiv_id.version))
@@ -176,38 +192,26 @@ class Reporter:
     def _analyst(self, kind: AnalystKind) -> Analyst:
         return self.analyst if self.analyst and kind is AnalystKind.MODEL else self.extractive
 
-    async def _extras(self, papers: Sequence[Paper]) -> dict[str, Paper]:
-        """What arXiv adds to `papers`; its trouble costs nothing but the added fields."""
-        if self.metadata is None or not papers:
-            return {}
-        try:
-            found = await self.metadata.papers([paper.arxiv_id for paper in papers])
-        except BotError as error:
-            logger.info("no arXiv metadata", extra={"reason": str(error)})
-            return {}
-        return {
-            paper.arxiv_id.id: replace(
-                paper,
-                arxiv_id=found[paper.arxiv_id.id].arxiv_id,
-                categories=found[paper.arxiv_id.id].categories,
-                comment=found[paper.arxiv_id.id].comment,
-            )
-            for paper in papers
-            if paper.arxiv_id.id in found
-        }
+    async def _extras(self, day_list: DayList, texts: Prefetch) -> dict[str, Paper]:
+        """Asked once the full texts are served: arXiv's pace is for those first."""
+        if self.rules.deep_dives:
+            await texts.served.wait()
+        return await extras(self.metadata, day_list.papers[: self.rules.papers])
 
-    async def _score(self, edition: Edition, day_list: DayList, meter: Meter, progress: Progress) -> Ranking:
-        brief = Brief(edition.profile, edition.language, meter, edition.fresh)
-        base, papers = edition.base, day_list.papers[: self.rules.papers]
+    async def _score(self, run: _Run, day_list: DayList) -> Ranking:
+        edition, base = run.edition, run.edition.base
+        papers = day_list.papers[: self.rules.papers]
+        since = edition.day - timedelta(days=self.rules.repeat_after_days)
+        reported = await self.store.chosen_before(edition.profile.name, edition.day, since)
         analyst = self._analyst(base.analyst if base else AnalystKind.MODEL)
-        entries = await self._score_all(papers, analyst, brief, progress)
+        if run.texts and not base and analyst is not self.extractive:
+            run.texts.begin(papers, edition.profile, edition.language, reported)
+        entries = await self._score_all(run, papers, analyst)
         fallback = base.fallback if base else None
         if analyst is not self.extractive and papers and not any(entry.score for entry in entries):
             fallback = _commonest(entry.failure for entry in entries)
             analyst = self.extractive
-            entries = await self._score_all(papers, analyst, brief, progress)
-        since = edition.day - timedelta(days=self.rules.repeat_after_days)
-        reported = await self.store.chosen_before(edition.profile.name, edition.day, since)
+            entries = await self._score_all(run, papers, analyst)
         return Ranking(
             day=edition.day,
             profile=edition.profile,
@@ -221,42 +225,43 @@ class Reporter:
             fallback=fallback,
         )
 
-    async def _score_all(
-        self, papers: Sequence[Paper], analyst: Analyst, brief: Brief, progress: Progress
-    ) -> tuple[Ranked, ...]:
+    async def _score_all(self, run: _Run, papers: Sequence[Paper], analyst: Analyst) -> tuple[Ranked, ...]:
         done = 0
-        progress("score", 0, len(papers))
+        run.progress("score", 0, len(papers))
 
         async def one(paper: Paper) -> Ranked:
             nonlocal done
             try:
-                entry = Ranked(paper, await analyst.score(paper, brief))
+                entry = Ranked(paper, await analyst.score(paper, run.brief))
             except ModelError as error:
                 logger.warning("paper not scored", extra={"paper": str(paper.arxiv_id), "reason": str(error)})
                 entry = Ranked(paper, failure=error.key)
             done += 1
-            progress("score", done, len(papers))
+            run.progress("score", done, len(papers))
+            if run.texts:
+                run.texts.scored(entry)
             return entry
 
         return tuple(await asyncio.gather(*(one(paper) for paper in papers)))
 
-    async def _deep_dives(self, ranking: Ranking, brief: Brief, progress: Progress) -> tuple[DeepDive, ...]:
+    async def _deep_dives(self, run: _Run, texts: Prefetch, ranking: Ranking) -> tuple[DeepDive, ...]:
         """Deep dives of the chosen papers, in ranking order; the extractive analyst reads what no model could."""
         fixed = [entry for entry in ranking.entries if entry.chosen]
         wanted = fixed or candidates(ranking.entries, self.rules)
         count = len(fixed) or min(self.rules.deep_dives, len(wanted))
         tries = count if fixed else count * TRIES_PER_DEEP_DIVE
+        texts.settle({entry.paper.arxiv_id.id for entry in wanted[:count]})
         waiting = iter(wanted[:tries])
-        progress("deep_dive", 0, count)
-        dives = [dive for dive in await self._in_slots(waiting, count, brief, progress) if dive]
+        run.progress("deep_dive", 0, count)
+        dives = [dive for dive in await self._in_slots(run, texts, waiting, count) if dive]
         have = {dive.paper.arxiv_id.id for dive in dives}
         missing = [entry for entry in wanted if entry.paper.arxiv_id.id not in have][: count - len(dives)]
-        dives += [await self._read(self.extractive, entry.paper, brief) for entry in missing]
+        dives += [await _read(self.extractive, entry.paper, run, texts) for entry in missing]
         positions = {entry.paper.arxiv_id.id: position for position, entry in enumerate(ranking.entries)}
         return tuple(sorted(dives, key=lambda dive: positions[dive.paper.arxiv_id.id]))
 
     async def _in_slots(
-        self, waiting: Iterator[Ranked], count: int, brief: Brief, progress: Progress
+        self, run: _Run, texts: Prefetch, waiting: Iterator[Ranked], count: int
     ) -> Sequence[DeepDive | None]:
         """`count` at once, each slot falling through to the next waiting candidate when one fails."""
         done = 0
@@ -265,35 +270,24 @@ class Reporter:
             nonlocal done
             for entry in waiting:
                 try:
-                    dive = await self._read(analyst, entry.paper, brief)
+                    dive = await _read(analyst, entry.paper, run, texts)
                 except ModelError as error:
                     paper = str(entry.paper.arxiv_id)
                     logger.warning("deep dive failed", extra={"paper": paper, "reason": str(error)})
                     continue
                 done += 1
-                progress("deep_dive", done, count)
+                run.progress("deep_dive", done, count)
                 return dive
             return None
 
         return await asyncio.gather(*(slot(self.analyst or self.extractive) for _ in range(count)))
 
-    async def _read(self, analyst: Analyst, paper: Paper, brief: Brief) -> DeepDive:
-        return await analyst.deep_dive(paper, await self.full_texts.fetch(paper), brief)
 
-
-def version_note(arxiv_id: ArxivId) -> str:
-    """The note that holds which version of a listed paper arXiv named; lists themselves name none."""
-    return f"version:{arxiv_id.id}"
-
-
-def _with_extras(entries: Sequence[Ranked], known: Mapping[str, Paper]) -> tuple[Ranked, ...]:
-    """What arXiv added, without the version: analyses of listed papers are kept under the ID as it was listed."""
-    return tuple(
-        replace(entry, paper=replace(known[entry.paper.arxiv_id.id], arxiv_id=entry.paper.arxiv_id))
-        if entry.paper.arxiv_id.id in known
-        else entry
-        for entry in entries
-    )
+async def _read(analyst: Analyst, paper: Paper, run: _Run, texts: Prefetch) -> DeepDive:
+    """The deep dive, its paper under the version that was read, where the full text named one."""
+    full_text = await texts.fetch(paper)
+    dive = await analyst.deep_dive(paper, full_text, run.brief)
+    return versioned(dive, full_text.arxiv_id.version)
 
 
 def _models(ranking: Ranking, dives: Sequence[DeepDive]) -> tuple[str, ...]:

@@ -1,17 +1,19 @@
 import asyncio
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from bot.errors import ModelError, SourceError
+from bot.extras import version_note
 from bot.interfaces import Brief
 from bot.lists import DayLists
-from bot.models import AnalystKind, ArxivId, DayList, DeepDive, FullText, Paper, Report, Score, Usage
+from bot.models import AnalystKind, ArxivId, Basis, DayList, DeepDive, FullText, Paper, Report, Score, Usage
 from bot.ranking import Rules
-from bot.reporter import Edition, Reporter, version_note
+from bot.reporter import Edition, Reporter
 from bot.sources.fulltext import AbstractTexts
 from bot.store.sqlite import SqliteStore
-from tests.fakes import DAY, FakeClock, a_day_list, a_deep_dive, a_paper, a_profile, a_score
+from tests.fakes import DAY, FakeClock, a_day_list, a_deep_dive, a_full_text, a_paper, a_profile, a_score, wait_until
 
 EMPTY = a_day_list(0)
 
@@ -312,3 +314,43 @@ async def test_progress_is_told_step_by_step(store):
     assert steps[0] == ("list", 0, 1)
     assert ("score", 5, 5) in steps
     assert steps[-1] == ("deep_dive", 2, 2)
+
+
+class Pages:
+    """Whole papers of version 2, and when each was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.analyst: ScriptedAnalyst | None = None
+
+    async def fetch(self, paper: Paper) -> FullText:
+        self.asked.append((str(paper.arxiv_id), len(self.analyst.scored) if self.analyst else 0))
+        return replace(a_full_text(paper), arxiv_id=ArxivId(paper.arxiv_id.id, 2), basis=Basis.HTML)
+
+
+class SlowAnalyst(ScriptedAnalyst):
+    """Scores only once the best guess was fetched, so a report that reads after scoring would never end."""
+
+    def __init__(self, pages: Pages, **values) -> None:
+        super().__init__(**values)
+        self.pages = pages
+
+    async def score(self, paper: Paper, brief: Brief) -> Score:
+        await wait_until(lambda: bool(self.pages.asked))
+        return await super().score(paper, brief)
+
+
+async def test_full_texts_of_likely_papers_are_fetched_while_scoring_still_runs(store):
+    pages = Pages()
+    guesses = ScriptedAnalyst(AnalystKind.EXTRACTIVE, {"2602.00004": 99})
+    pages.analyst = analyst = SlowAnalyst(pages, values={"2602.00004": 95})
+    report = await a_reporter(store, analyst, full_texts=pages, extractive=guesses).report(an_edition())
+    assert pages.asked[0] == ("2602.00004", 0)
+    assert report.ranking.chosen[0] == "2602.00004"
+
+
+async def test_a_deep_dive_names_the_version_that_was_read(store):
+    report = await a_reporter(store, ScriptedAnalyst(), full_texts=Pages(), metadata=KnownPapers()).report(an_edition())
+    assert [str(dive.paper.arxiv_id) for dive in report.deep_dives] == ["2602.00001v2", "2602.00002v2"]
+    assert report.ranking.entries[0].paper.arxiv_id.version is None
+    assert await store.note(version_note(ArxivId("2602.00001"))) == "2"
