@@ -14,6 +14,7 @@ BLOCKS = Draft7Validator(SCHEMA)
 
 # About 13,200 characters over all blocks is what people measured; it is documented nowhere.
 BLOCKS_LIMIT, CHARACTERS_LIMIT, TEXT_LIMIT = 50, 13_200, 40_000
+UNFETCHABLE = "downloading image failed"
 _LIVE = re.compile(r"<(?:![a-z]|[@#][A-Z0-9])|(?<!\w)@(?:channel|here|everyone)", re.IGNORECASE)
 _LIVE_ELEMENTS = {"user", "usergroup", "broadcast", "channel", "team"}
 
@@ -72,6 +73,8 @@ def _block_faults(block: Json) -> Iterator[str]:
             yield from _actions_faults(block["elements"])
         case "rich_text":
             yield from _rich_faults(block["elements"])
+        case "image":
+            yield from _image_faults(block)
         case "table" if len(block["rows"]) > 100 or any(len(row) > 20 for row in block["rows"]):
             yield "table size"
 
@@ -94,6 +97,23 @@ def _actions_faults(elements: list[Json]) -> Iterator[str]:
             yield "button text"
         if not re.fullmatch(r"https?://\S{1,2990}", element.get("url", "https://a")):
             yield "button url"
+
+
+def _image_faults(image: Json) -> Iterator[str]:
+    """https://docs.slack.dev/reference/block-kit/blocks/image-block; Slack fetches the picture before it posts."""
+    title = image.get("title", {"type": "plain_text", "text": "-"})
+    if title["type"] != "plain_text" or not 1 <= len(title["text"]) <= 2_000:
+        yield "image title"
+    if not 1 <= len(image["alt_text"]) <= 2_000:
+        yield "image alt_text"
+    if not re.fullmatch(r"https?://\S{1,2990}", image["image_url"]):
+        yield "image url"
+    if not re.search(r"\.(?:png|jpe?g|gif)$", image["image_url"], re.IGNORECASE):
+        yield UNFETCHABLE
+
+
+def has_pictures(blocks: list[Json]) -> bool:
+    return any(block["type"] == "image" for block in blocks)
 
 
 def _rich_faults(elements: list[Json]) -> Iterator[str]:
@@ -175,6 +195,8 @@ def _block_seen(block: Json) -> list[str]:
             return ["  ".join(f"‹{element['text']}›" for element in block["elements"])]
         case "actions":
             return ["  ".join(f"[ {button['text']['text']} ]" for button in block["elements"])]
+        case "image":
+            return [f"▣ {block['title']['text'] if 'title' in block else block['alt_text']}"]
         case "rich_text":
             return [line for element in block["elements"] for line in _rich_seen(element)]
         case _:

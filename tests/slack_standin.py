@@ -14,7 +14,16 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from tests.slack_rules import Json, RefusedError, as_seen, content, live_mentions, metadata
+from tests.slack_rules import (
+    UNFETCHABLE,
+    Json,
+    RefusedError,
+    as_seen,
+    content,
+    has_pictures,
+    live_mentions,
+    metadata,
+)
 from tests.standin import StandIn, cut
 
 SCOPES = ("chat:write", "app_mentions:read", "commands", "channels:history", "groups:history")
@@ -92,7 +101,8 @@ class Place:
 class SlackStandIn(StandIn):
     """`SlackStandIn(channels={"C0PAPERS": "papers"})`: IDs and names of channels that the bot is in.
 
-    `faults[method]` are used up one a call; `flood` answers 429 to more than a burst of posts and then one a second.
+    `faults[method]` are used up one a call; `flood` answers 429 to more than a burst of posts and then one a second;
+    with `pictures=False` no picture can be fetched, and Slack refuses every message that has one.
     """
 
     token: str = "xoxb-stand-in"
@@ -100,6 +110,7 @@ class SlackStandIn(StandIn):
     channels: Mapping[str, str] = field(default_factory=lambda: {"C0PAPERS": "papers"})
     scopes: tuple[str, ...] = SCOPES
     flood: bool = False
+    pictures: bool = True
     mentions: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     faults: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
@@ -215,6 +226,8 @@ class SlackStandIn(StandIn):
 
     def _message(self, arguments: Json, place: Place) -> Json:
         said = content(arguments)
+        if not self.pictures and has_pictures(said.get("blocks", [])):
+            raise RefusedError("invalid_blocks", response_metadata={"messages": [f"[ERROR] {UNFETCHABLE}"]})
         self.mentions.extend(live_mentions(said, arguments))
         message: Json = {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": self._stamp(), **said}
         if "metadata" in arguments:

@@ -36,6 +36,14 @@ SEND_PARAMETERS = {
     "reply_parameters",
     "reply_markup",
 }
+# https://core.telegram.org/bots/api#linkpreviewoptions
+PREVIEW_OPTIONS = {
+    "is_disabled": bool,
+    "url": str,
+    "prefer_small_media": bool,
+    "prefer_large_media": bool,
+    "show_above_text": bool,
+}
 EDIT_PARAMETERS = {"chat_id", "message_id", "text", "entities", "link_preview_options", "reply_markup"}
 TD_TYPES = {
     "bold": "Bold",
@@ -70,7 +78,10 @@ class Chat:
 
 @dataclass
 class Posted:
-    """A message of a chat as it stands now. `auto_links` is what Telegram turned into links by itself."""
+    """A message of a chat as it stands now. `auto_links` is what Telegram turned into links by itself.
+
+    `preview` is the address whose preview Telegram would show large above the text.
+    """
 
     id: int
     text: str
@@ -78,7 +89,7 @@ class Posted:
     keyboard: list[list[Json]]
     thread: int | None
     silent: bool
-    preview: bool
+    preview: str
     auto_links: list[str]
     edits: int = 0
 
@@ -376,7 +387,7 @@ class TelegramStandIn(StandIn):
         keyboard = parameters.get("reply_markup", {}).get("inline_keyboard", [])
         for row in keyboard:
             self._check_row(row)
-        preview = not parameters.get("link_preview_options", {}).get("is_disabled", False)
+        preview = self._preview(parameters.get("link_preview_options", {}))
         return {
             "text": text,
             "entities": checked,
@@ -384,6 +395,24 @@ class TelegramStandIn(StandIn):
             "preview": preview,
             "auto_links": auto_links(text, checked),
         }
+
+    def _preview(self, options: Json) -> str:
+        """No link of a text may be previewed by itself; a picture stands large above the text, or there is none."""
+        for name, value in options.items():
+            if not isinstance(value, PREVIEW_OPTIONS.get(name, ())):
+                self._violate(f"Bad Request: can't parse link preview options: {name}={value!r}")
+        if options.get("is_disabled"):
+            if len(options) > 1:
+                self.violations.append(f"a preview that is disabled has no look: {options}")
+            return ""
+        if set(options) != {"url", "prefer_large_media", "show_above_text"} or not all(options.values()):
+            self.violations.append(f"the preview is left to chance: {options}")
+        url = options.get("url", "")
+        try:
+            td_entities("x", [{"type": "text_link", "offset": 0, "length": 1, "url": url}])
+        except RefusalError:
+            self._violate("Bad Request: WEBPAGE_URL_INVALID")
+        return str(url)
 
     def _check_row(self, row: list[Json]) -> None:
         if len(row) > BUTTONS_PER_ROW:

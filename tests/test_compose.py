@@ -1,6 +1,6 @@
 """What the reader is told: the digest, the deep dives, the ranking, in both languages."""
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import date
 
 import pytest
@@ -10,6 +10,7 @@ from bot.models import (
     ArxivId,
     Basis,
     DeepDive,
+    Figure,
     PointCounts,
     PointKind,
     Ranked,
@@ -21,8 +22,11 @@ from bot.models import (
     Usage,
 )
 from bot.report import compose, document
-from bot.report.compose.dive import section_url
-from bot.report.document import Document, Links, Span, text_of
+from bot.report.compose.parts import beginning
+from bot.report.compose.picture import CAPTION_CHARACTERS, shortened
+from bot.report.compose.places import LEFT_OUT_CHARACTERS, section_url
+from bot.report.document import Document, Links, Span, is_picture_url, text_of
+from bot.report.inline import title_spans
 from bot.texts import load
 from tests.fakes import DAY, a_deep_dive, a_paper, a_point, a_ranking, a_report, a_score
 
@@ -306,35 +310,48 @@ def test_an_abstract_a_missing_model_and_warnings_are_said_loudly():
     assert lines(made)[-1] == "4/4 条要点通过核对：4 条有原文为证，0 条为推断 · 未使用语言模型"
 
 
+def marks(dive: DeepDive) -> list[document.Mark | None]:
+    (section,) = (block for block in compose.deep_dive(dive, ZH).blocks if isinstance(block, document.Section))
+    (items,) = section.blocks
+    assert isinstance(items, document.Items)
+    return [item.mark for item in items.items]
+
+
 def test_points_are_marked_with_what_they_rest_on():
     outline = (
-        Section("S1", "3.2", "Flow", ""),
-        Section("S2", "", "A section title that is far too long for a label", ""),
+        Section("S1", "3.2", "Flow", "", "S3.SS2"),
+        Section("S2", "", "A section title that is far too long for a label", "", "Sx1"),
         Section("S3", "A.1", "Proof", ""),
         Section("S4", "Ⅳ", "Roman", ""),
+        Section("S5", "IV-B", "More Roman", "", "S4.SS2"),
+        Section("S6", "", "一个长得放不进标签里的中文小节标题它还在继续往下写", ""),
+        Section("S7", "7", "Hostile", "", 'x" onclick="'),
     )
     points = (
+        a_point(section="S0"),
         a_point(section="S1"),
         a_point(section="S2"),
         a_point(section="S3"),
         a_point(section="S4", quote="a\x1b[31m \u202equote"),
+        a_point(section="S5"),
+        a_point(section="S6"),
+        a_point(section="S7"),
         a_point(section="S9", quote=""),
         a_point(kind=PointKind.INFERRED, section="", quote=""),
     )
     dive = a_deep_dive(a_paper(1, arxiv_id=ArxivId("2602.00001", 2)), basis=Basis.HTML, outline=outline)
     dive = replace(dive, sections=(replace(dive.sections[0], points=points),))
-    made = compose.deep_dive(dive, ZH)
-    (section,) = (block for block in made.blocks if isinstance(block, document.Section))
-    (items,) = section.blocks
-    assert isinstance(items, document.Items)
-    marks = [item.mark for item in items.items]
     quote = "We restore photographs taken through rain with a flow-matching model."
     html = "https://arxiv.org/html/2602.00001v2"
-    assert marks == [
+    assert marks(dive) == [
+        document.Mark("摘要", False, quote, "https://arxiv.org/abs/2602.00001v2"),
         document.Mark("§3.2", False, quote, f"{html}#S3.SS2"),
-        document.Mark("A section title that is…", False, quote),
-        document.Mark("§A.1", False, quote, f"{html}#A1.SS1"),
+        document.Mark("A section title that is…", False, quote, f"{html}#Sx1"),
+        document.Mark("附录 A.1", False, quote, f"{html}#A1.SS1"),
         document.Mark("§Ⅳ", False, "a[31m quote"),
+        document.Mark("§IV-B", False, quote, f"{html}#S4.SS2"),
+        document.Mark("一个长得放不进标签里的中文小节标题它还在继续往…", False, quote),
+        document.Mark("§7", False, quote),
         document.Mark("S9", False),
         document.Mark("推断", True),
     ]
@@ -352,7 +369,8 @@ def test_points_of_an_abstract_lead_to_the_abstract():
 
 
 def test_points_of_a_pdf_have_no_section_to_lead_to():
-    dive = a_deep_dive(basis=Basis.PDF, outline=(Section("S0", "3.2", "Flow", ""),))
+    dive = a_deep_dive(basis=Basis.PDF, outline=(Section("S4", "3.2", "Flow", ""),))
+    dive = replace(dive, sections=(replace(dive.sections[0], points=(a_point(section="S4"),)),))
     section = next(block for block in compose.deep_dive(dive, ZH).blocks if isinstance(block, document.Section))
     assert isinstance(section.blocks[0], document.Items)
     assert section.blocks[0].items[0].mark == document.Mark("§3.2", False, dive.sections[0].points[0].quote)
@@ -372,7 +390,179 @@ def test_points_of_a_pdf_have_no_section_to_lead_to():
 )
 def test_sections_are_found_on_arxivs_html_page(number, anchor):
     expected = None if anchor is None else f"https://arxiv.org/html/2602.00001#{anchor}"
-    assert section_url(ArxivId("2602.00001"), number) == expected
+    assert section_url(ArxivId("2602.00001"), Section("S1", number, "Flow", "")) == expected
+
+
+def a_reading(*numbers: str, left_out: str) -> str:
+    """What the small print says of a reading of sections with these numbers, or titles in brackets."""
+    named = [("", number[1:-1]) if number.startswith("(") else (number, "Title") for number in numbers]
+    outline = [Section(f"S{n}", number, title, "") for n, (number, title) in enumerate(named, start=1)]
+    missing = tuple(f"S{1 + numbers.index(name)}" for name in left_out.split("|") if name)
+    dive = a_deep_dive(basis=Basis.HTML, outline=(Section("S0", "", "Abstract", ""), *outline), left_out=missing)
+    *_, last = lines(compose.deep_dive(dive, EN))
+    return next((part for part in last.split(" · ") if part.startswith("not read")), "")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "left_out", "said"),
+    [
+        ("1 2 3 A B C", "2|A|B|C", "not read in full: §2, App. A–C"),
+        ("1 2 3 4 5", "2|3|5", "not read in full: §2–3, §5"),
+        ("1 2 2.1 2.2 3", "2.1|2.2", "not read in full: §2"),
+        ("1 2 2.1 2.2 2.3 3", "2.1|2.2|3", "not read in full: §2.1–2.2, §3"),
+        ("1 2 2.1 2.2 3", "2", "not read in full: §2"),
+        ("1 3 3.1 3.1.1 3.1.2 3.2", "3.1.1|3.1.2", "not read in full: §3.1.1–3.1.2"),
+        ("A A.1 A.2 B", "A.2|B", "not read in full: App. A.2, App. B"),
+        ("I II II-A II-B III", "II-B|III", "not read in full: §II-B, §III"),
+        ("1 (Proofs) (Code) 2", "(Proofs)|(Code)|2", "not read in full: Proofs, Code, §2"),
+        ("1 3.2 4", "3.2", "not read in full: §3.2"),
+        ("1 2", "", ""),
+    ],
+)
+def test_the_small_print_names_what_was_not_read_in_full(numbers: str, left_out: str, said: str):
+    assert a_reading(*numbers.split(), left_out=left_out) == said
+
+
+def test_a_long_list_of_what_was_not_read_is_counted():
+    numbers = [str(n) for n in range(1, 60)]
+    said = a_reading(*numbers, left_out="|".join(numbers[::2]))
+    assert said.endswith("… (30 sections)")
+    assert said.startswith("not read in full: §1, §3, §5, ")
+    assert LEFT_OUT_CHARACTERS - 10 < len(said.removeprefix("not read in full: ").partition(" …")[0]) <= 80
+
+
+def test_sections_that_the_outline_does_not_know_are_not_named():
+    dive = a_deep_dive(basis=Basis.HTML, left_out=("S7",))
+    assert "未完整阅读" not in lines(compose.deep_dive(dive, ZH))[-1]
+
+
+def test_the_basis_names_the_version_that_was_read():
+    dive = a_deep_dive(a_paper(1, arxiv_id=ArxivId("2602.00001", 2)), basis=Basis.HTML)
+    assert facts(compose.deep_dive(dive, ZH))["依据"] == "全文（HTML），v2"
+    assert facts(compose.deep_dive(dive, EN))["Basis"] == "full text (HTML), v2"
+
+
+FIGURE = "https://arxiv.org/html/2602.00001v2/x1.png"
+
+
+def headed(figure: Figure, texts=ZH) -> document.Picture | None:
+    first = compose.deep_dive(a_deep_dive(basis=Basis.HTML, figure=figure), texts).blocks[0]
+    return first if isinstance(first, document.Picture) else None
+
+
+def test_the_overview_figure_heads_a_deep_dive():
+    assert headed(Figure("Figure 2", "Overview of $f_\\theta$ in snake_case.", FIGURE)) == document.Picture(
+        FIGURE,
+        (Span("图 2", href=FIGURE), Span("："), *title_spans("Overview of $f_\\theta$ in snake_case.")),
+        "图 2：Overview of f_θ in snake_case.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("printed", "zh", "en"),
+    [
+        ("Figure 2", "图 2：", "Figure 2: "),
+        ("Fig. 3:", "图 3：", "Figure 3: "),
+        ("FIG. IV.", "图 IV：", "Figure IV: "),
+        ("图 1", "图 1：", "Figure 1: "),
+        ("", "论文配图：", "Figure: "),
+        ("Scheme 1.", "Scheme 1：", "Scheme 1: "),
+    ],
+)
+def test_a_figure_is_numbered_in_the_readers_language(printed: str, zh: str, en: str):
+    for texts, label in ((ZH, zh), (EN, en)):
+        made = headed(Figure(printed, "Overview.", FIGURE), texts)
+        assert made is not None
+        assert made.alt == f"{label}Overview."
+
+
+def test_a_figure_without_a_caption_has_its_label():
+    made = headed(Figure("Figure 1", "", FIGURE))
+    assert made is not None
+    assert made.caption == (Span("图 1", href=FIGURE),)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://evil.example/x1.png",
+        "http://arxiv.org/html/x1.png",
+        "https://arxiv.org/abs/2602.00001",
+        "https://arxiv.org/html/../login",
+        "https://arxiv.org/html/%2E%2e/login",
+        "https://arxiv.org.evil.example/html/x1.png",
+        'https://arxiv.org/html/x1.png" onerror="x',
+    ],
+)
+def test_no_picture_comes_from_anywhere_but_arxivs_pages(url: str):
+    assert not is_picture_url(url)
+    assert headed(Figure("Figure 1", "Overview.", url)) is None
+
+
+LONG_CAPTION = "Overview of RainFlow, e.g. of its masks. " + "A light network finds every wet pixel of the input. " * 5
+
+
+@pytest.mark.parametrize(
+    ("caption", "kept"),
+    [
+        ("Overview.", "Overview."),
+        (LONG_CAPTION, LONG_CAPTION[: LONG_CAPTION.index(" A", 160)]),
+        ("Overview. " + "word " * 60, "Overview. " + "word " * 37 + "word…"),
+        ("Overview of the masks, vs. " + "word " * 60, "Overview of the masks, vs. " + "word " * 33 + "word…"),
+        ("湿像素由掩码网络找出，再由流模型复原。" * 20, "湿像素由掩码网络找出，再由流模型复原。" * 10),
+        ("湿像素由掩码网络找出，" * 30, ("湿像素由掩码网络找出，" * 18)[:198] + "湿…"),
+        ("x" * 300, "x" * 199 + "…"),
+    ],
+)
+def test_a_long_caption_ends_with_a_sentence_or_else_with_a_word(caption: str, kept: str):
+    found = text_of(shortened(title_spans(caption)))
+    assert found == kept
+    assert len(found) <= CAPTION_CHARACTERS
+
+
+def test_no_formula_of_a_caption_is_cut():
+    caption = "word " * 38 + "$" + "+".join("abcdefgh") + "$ is the sum of all that is wet"
+    found = shortened(title_spans(caption))
+    assert all(span.tex is None for span in found)
+    assert text_of(found) == "word " * 37 + "word…"
+
+
+def test_the_beginning_of_a_text_is_whole_words():
+    assert beginning("short", 10) == "short"
+    assert beginning("one two three", 8) == "one two…"
+    assert beginning("averylongword", 8) == "averylo…"
+
+
+@pytest.mark.parametrize("texts", [ZH, EN])
+def test_every_link_of_a_deep_dive_leads_to_arxiv_the_papers_own_pages_or_the_archive(texts):
+    paper = a_paper(
+        1,
+        arxiv_id=ArxivId("2602.00001", 2),
+        title="[t](https://evil.example)",
+        code_url="https://github.com/example/rain",
+        project_url="https://rain.example.org/",
+    )
+    evil = "[x](https://evil.example) <https://evil.example> $\\href{https://evil.example}{y}$"
+    outline = (Section("S1", "3", evil, "", "S3"), Section("S2", "", evil, "", "https://evil.example"))
+    points = (a_point(evil, section="S1", quote=evil), a_point(evil, section="S2"), a_point(evil))
+    dive = a_deep_dive(paper, basis=Basis.HTML, outline=outline, figure=Figure(evil, evil, FIGURE), left_out=("S2",))
+    dive = replace(dive, sections=(replace(dive.sections[0], points=points),))
+    found = addresses(compose.deep_dive(dive, texts, links=WEB))
+    allowed = ("https://arxiv.org/", "https://papers.example.org/", str(paper.code_url), str(paper.project_url))
+    assert len(found) > 8
+    assert not [url for url in found if not url.startswith(allowed)]
+
+
+def addresses(value: object) -> list[str]:
+    """Every `href` and `url` inside a document."""
+    if isinstance(value, tuple):
+        return [url for inner in value for url in addresses(inner)]
+    if not is_dataclass(value):
+        return []
+    inner = [(each.name, getattr(value, each.name)) for each in fields(value)]
+    own = [content for name, content in inner if name in ("href", "url") and content is not None]
+    return [*own, *(url for _, content in inner for url in addresses(content))]
 
 
 @pytest.mark.parametrize(

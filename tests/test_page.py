@@ -123,6 +123,7 @@ def test_a_quote_opens_from_its_mark_and_leads_to_its_section():
 
 def test_a_quote_without_a_place_has_no_link():
     dive = a_deep_dive(basis=Basis.PDF, outline=())
+    dive = replace(dive, sections=(replace(dive.sections[0], points=(a_point(section="S3"),)),))
     assert "到论文中看" not in a_page(compose.deep_dive(dive, ZH))
 
 
@@ -317,13 +318,13 @@ def test_a_markdown_file_has_the_look_of_a_days_report():
 
 def test_markdown_marks_without_a_quote_or_a_place_and_unsafe_formulas_are_plain():
     points = (
-        a_point("有 $a|b$ 与 `x|y` 和 `` ` ``", quote=""),
+        a_point("有 $a|b$ 与 `x|y` 和 `` ` ``", quote="", section="S3"),
         a_point("又一句", section="S9"),
     )
     dive = a_deep_dive(basis=Basis.PDF, outline=())
     dive = replace(dive, sections=(replace(dive.sections[0], points=points),))
     text = markdown([compose.deep_dive(dive, EN)], EN)
-    assert r"- 有 a\|b 与 `x\|y` 和 `` ` `` (S0)" in text
+    assert r"- 有 a\|b 与 `x\|y` 和 `` ` `` (S3)" in text
     assert "[^1]: S9: “We restore" in text
 
 

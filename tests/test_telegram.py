@@ -159,9 +159,7 @@ def shown(message: Message) -> Posted:
     payload = json.loads(message.payload)
     entities = [entity for entity in payload["entities"] if "document" not in entity]
     found = td_entities(payload["text"], entities)
-    return Posted(
-        1, payload["text"], found, payload["keyboard"], None, False, False, auto_links(payload["text"], found)
-    )
+    return Posted(1, payload["text"], found, payload["keyboard"], None, False, "", auto_links(payload["text"], found))
 
 
 def paragraph(*spans: Span | str) -> Paragraph:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.models import Band, ReportKey
+from bot.models import ARXIV, Band, ReportKey
 
 URL_CHARACTERS = 2_000  # the longest address that common browsers, servers and chats all take
 HIGHEST_PORT = 65_535
+PICTURES = f"{ARXIV}/html/"  # where every picture that is shown stands
 # RFC 3986 without what could end a link or begin another in some markup: quotes, brackets, blanks; and ASCII alone, so
 # that no letter can pass for another. No user name, which could pass for a host. One dot at least: chats take no other.
 _WEB_URL = re.compile(
@@ -24,6 +25,11 @@ def is_web_url(url: str) -> bool:
     """May this address become a link? The one rule for all of them, whoever gave the address."""
     found = _WEB_URL.fullmatch(url) if len(url) <= URL_CHARACTERS else None
     return found is not None and int(found["port"] or 1) <= HIGHEST_PORT
+
+
+def is_picture_url(url: str) -> bool:
+    """May this address be shown as a picture? Browsers and platforms fetch it unasked, so only arXiv's own pages."""
+    return url.startswith(PICTURES) and is_web_url(url) and ".." not in url.lower().replace("%2e", ".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from bot.report import document
-from bot.report.document import Document, Mark, Span, is_web_url
+from bot.report.document import Document, Mark, Span, is_picture_url, is_web_url
+from bot.report.inline import title_spans
 from bot.texts import Texts
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>$|~#])")
@@ -43,8 +44,8 @@ class _Writer:
     def _block(self, block: document.Block) -> str:
         match block:
             case document.Picture():
-                image = "!" + _linked(_escaped(block.alt), block.url) if is_web_url(block.url) else ""
-                return f"{image}\n\n{self._spans(block.caption)}".strip()
+                image = "!" + _linked(_escaped(block.alt), block.url) if is_picture_url(block.url) else ""
+                return f"{image}\n\n{_guarded(self._spans(block.caption))}".strip()
             case document.Heading():
                 return f"{'#' * block.level} {self._spans(block.spans)}"
             case document.Paragraph():
@@ -79,7 +80,7 @@ class _Writer:
             return f"*{label}*" if mark.inferred else label
         number = len(self._footnotes) + 1
         where = _linked(_escaped(mark.label), mark.href)
-        self._footnotes.append(f"[^{number}]: {where}: “{_escaped(mark.quote)}”")
+        self._footnotes.append(f"[^{number}]: {where}: “{self._spans(title_spans(mark.quote))}”")
         return f"{label}[^{number}]"
 
     def _ranking(self, block: document.Ranking) -> str:

@@ -1,13 +1,13 @@
 """Documents as files and pages: Markdown, HTML, the archive's index and its Atom feed (pure; the web serves them).
 
-Every page stands alone: one file, its style inside, no script, nothing fetched from anywhere.
+Every page stands alone: one file, its style inside, no script, nothing fetched but the papers' figures from arXiv.
 """
 
 import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -18,15 +18,15 @@ from uuid import NAMESPACE_URL, uuid5
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bot.models import DeepDive, Report
+from bot.models import ARXIV, DeepDive, Report, ReportKey
 from bot.report import document, mathml
-from bot.report.document import NO_LINKS, Document, Links, RankingRow, Span, is_web_url, text_of
+from bot.report.document import NO_LINKS, Document, Links, RankingRow, Span, is_picture_url, is_web_url, text_of
 from bot.report.inline import title_spans
 from bot.report.markdown import markdown
 from bot.texts import Texts
 
 __all__ = [
-    "PageInfo", "content_security_policy", "error", "feed", "html", "index", "markdown", "report_path",
+    "PageInfo", "content_security_policy", "error", "feed", "html", "index", "markdown", "report_name", "report_path",
 ]  # fmt: skip
 
 _CLOSING = re.compile(r"[，。；：、！？）】」』》”’,.;:!?)\]]+")  # punctuation that never starts a line
@@ -38,7 +38,8 @@ _LONG_FORMULAS = ((64, "display"), (26, "display-on-phone"))  # characters of th
 class PageInfo:
     """What a page says besides its documents. `archive` and `feed` are links from this page; None where there are none.
 
-    `texts` are the words of the page's language; `prompts` are the refs that stand in its small print.
+    `texts` are the words of the page's language; `prompts` are the refs that stand in its small print. `names` say of
+    documents, by their keys, which is which, where a page has several of one paper.
     """
 
     texts: Texts
@@ -46,6 +47,7 @@ class PageInfo:
     prompts: tuple[str, ...] = ()
     archive: str | None = None
     feed: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def html(documents: Sequence[Document], page: PageInfo) -> str:
@@ -114,10 +116,18 @@ def report_path(made: Report) -> str:
     return quote(f"reports/{made.key.day}/{made.key.profile}.{made.key.language}")
 
 
+def report_name(key: ReportKey, texts: Texts) -> str:
+    """Which report, in words: "2026-02-25 · default · 中文"."""
+    language = f"page.language_{key.language}"
+    name = texts("page.report", profile=key.profile, language=texts(language) if language in texts else key.language)
+    return " · ".join([str(key.day), name, *([texts("page.corrected")] if key.edition > 1 else [])])
+
+
 def content_security_policy() -> str:
-    """What the pages may load: nothing but their own style and the icon inside them. Fits the HTTP header, too."""
+    """What the pages may load: their own style, the icon inside them, figures from arXiv. Fits the HTTP header, too."""
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    sources = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data: {ARXIV}"
+    return f"{sources}; base-uri 'none'; form-action 'none'"
 
 
 # --- rendering -----------------------------------------------------------------------------------------------------
@@ -148,6 +158,8 @@ def _environment() -> Environment:
     )
     environment.filters["kind"] = lambda block: type(block).__name__
     environment.filters["stamp"] = _stamp
+    environment.filters["quoted"] = lambda quote: _markup(title_spans(quote), frozenset())
+    environment.tests["picture_url"] = is_picture_url
     environment.filters["arxiv_id"] = lambda href: href.partition("/abs/")[2]
     return environment
 

@@ -78,7 +78,9 @@ class Site:
         if not found:
             raise web.HTTPNotFound
         dives = [self._dive(made, wanted) for made in found]
-        return _answer(page.html(dives, _info(found[0], request)))
+        info = _info(found[0], request)
+        names = {dive.key: page.report_name(made.key, info.texts) for dive, made in zip(dives, found, strict=True)}
+        return _answer(page.html(dives, replace(info, names=names)))
 
     async def alive(self, request: web.Request) -> web.Response:
         """The process answers."""

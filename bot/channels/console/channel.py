@@ -54,7 +54,7 @@ _KINDS: Mapping[str, type] = {
     for kind in (
         Document, Span, document.Heading, document.Paragraph, document.Mark, document.Item, document.Items,
         document.Section, document.RankingRow, document.Ranking, document.Fields, document.Note, document.Footer,
-        document.Divider, document.Button,
+        document.Divider, document.Button, document.Picture,
     )
 }  # fmt: skip
 

@@ -25,11 +25,13 @@ from bot.report.document import (
     Mark,
     Note,
     Paragraph,
+    Picture,
     Ranking,
     RankingRow,
     Section,
     Span,
     Spans,
+    is_picture_url,
     is_web_url,
     text_of,
 )
@@ -40,6 +42,8 @@ RUN_LIMIT = 3_000  # characters of one paragraph or list item, as in a section b
 CONTEXT_ELEMENTS = 10
 BUTTONS_IN_A_ROW = 5  # Slack takes 25; more than five wrap on every screen
 BUTTON_TEXT = 75
+PICTURE_WORDS = 2_000  # characters of a picture's title, and of what stands in its place for those who do not see it
+PICTURES = (".png", ".jpg", ".jpeg", ".gif")  # what Slack shows; any other kind costs the whole message
 
 _BANDS = {"excellent": "🟢", "good": "🔵", "fair": "🟡", "low": "⚪", "failed": "⚠️"}
 _CJK = "\u2e80"  # labels that end in a character from here on take the full-width colon
@@ -57,6 +61,8 @@ class Fragment:
 def fragments(block: Block) -> Iterator[Fragment]:
     """The block in its reading order; nothing for a block that says nothing."""
     match block:
+        case Picture():
+            yield from _picture(block)
         case Heading(spans):
             yield from _paragraph(_bold(spans), Border.GOOD)
         case Paragraph(spans):
@@ -116,6 +122,21 @@ def _rich_text(element: Json) -> Json:
 def _paragraph(spans: Spans, border: Border = Border.POOR, kind: str = "rich_text_section") -> Iterator[Fragment]:
     for number, run in enumerate(_runs(spans)):
         yield Fragment(_rich_text({"type": kind, "elements": run}), border if number == 0 else Border.POOR)
+
+
+def _picture(picture: Picture) -> Iterator[Fragment]:
+    """Slack fetches the picture itself; one that it cannot show is a caption that leads there."""
+    if not is_picture_url(picture.url) or not picture.url.lower().endswith(PICTURES):
+        yield from _paragraph(picture.caption)
+        return
+    caption = shortened(literal(text_of(picture.caption)).strip(), PICTURE_WORDS)
+    block: Json = {
+        "type": "image",
+        "image_url": picture.url,
+        "alt_text": shortened(literal(picture.alt).strip(), PICTURE_WORDS) or caption or picture.url,
+    }
+    title = {"title": {"type": "plain_text", "text": caption, "emoji": False}} if caption else {}
+    yield Fragment(block | title, Border.POOR)
 
 
 def _bold(spans: Spans) -> Spans:

@@ -15,7 +15,7 @@ from bot.channels.slack import messages
 from bot.channels.slack.api import SlackError, answer
 from bot.channels.slack.check import check
 from bot.channels.slack.lookup import EVENT_TYPE, NO_THREAD, Lookup
-from bot.channels.slack.simple import TEXT_LIMIT, as_text
+from bot.channels.slack.simple import TEXT_LIMIT, as_text, without_pictures
 from bot.channels.slack.text import length
 from bot.errors import Outcome
 from bot.interfaces import SEND_SECONDS, Clock, Thread
@@ -29,7 +29,8 @@ BURST = 5  # a report goes out at once. https://docs.slack.dev/apis/web-api/rate
 LONGEST_WAIT = 4.0  # seconds in the pace before a send is handed back
 
 _ID = re.compile(r"[CGD]\w+")  # names have no capitals
-_TOO_MUCH = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
+_BAD_BLOCKS = {"invalid_blocks", "invalid_blocks_format"}  # also said of a picture that Slack could not fetch
+_TOO_MUCH = _BAD_BLOCKS | {"msg_blocks_too_long", "msg_too_long"}
 
 
 class SlackChannel:
@@ -50,7 +51,7 @@ class SlackChannel:
         return messages.render(documents)
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
-        """Posts once: blocks, or their text where Slack refuses the blocks. Returns the message's time stamp."""
+        """Posts once: blocks, else those without pictures, else their text. Returns the message's time stamp."""
         if self._pace.wait > LONGEST_WAIT:
             raise SlackError("slack: the channel is paused", Outcome.NOT_SENT, retry_after=self._pace.wait)
         await self._pace.turn()
@@ -69,7 +70,10 @@ class SlackChannel:
         try:
             return await self._call(arguments)
         except SlackError as error:
-            if error.code in _TOO_MUCH and "blocks" in arguments:
+            if error.code in _BAD_BLOCKS and _has_picture(arguments):
+                logger.warning("blocks refused (%s), sent without pictures: %s", error.code, _key(arguments))
+                simpler = arguments | {"blocks": without_pictures(arguments["blocks"])}
+            elif error.code in _TOO_MUCH and "blocks" in arguments:
                 logger.warning("blocks refused (%s), sent as text: %s", error.code, _key(arguments))
                 simpler = _as_text(arguments)
             elif error.code in NO_THREAD and "thread_ts" in arguments:
@@ -114,6 +118,10 @@ def _arguments(key: str, message: Message, thread: Thread) -> dict[str, Any]:
     if message.reply and thread.root is not None:
         arguments["thread_ts"] = thread.root
     return arguments
+
+
+def _has_picture(arguments: Mapping[str, Any]) -> bool:
+    return any(block["type"] == "image" for block in arguments.get("blocks", ()))
 
 
 def _as_text(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from bot.report.document import Document, Heading, Paragraph, Span, text_of
 # Slack refuses 50 blocks and about 13,200 characters over all of them (msg_blocks_too_long, documented nowhere).
 BLOCKS_LIMIT = 45
 CHARACTERS_LIMIT = 12_000
+COUNTED = ("text", "url", "alt_text", "image_url")
 HEADER_LIMIT = 150
 TITLE_LIMIT = 1_000  # characters of a title that is shown as one; a longer one is also set out in full below
 LABEL_ROOM = 60  # characters kept free for "(12/13)" in any wording
@@ -70,7 +71,7 @@ def _piece(fragment: Fragment) -> Piece[Fragment]:
 def _characters(value: object) -> int:
     """Text and addresses in a block; whether Slack counts the addresses is not documented."""
     if isinstance(value, dict):
-        own = sum(length(value[name]) for name in ("text", "url") if isinstance(value.get(name), str))
+        own = sum(length(value[name]) for name in COUNTED if isinstance(value.get(name), str))
         return own + sum(_characters(inner) for inner in value.values())
     return sum(map(_characters, value)) if isinstance(value, list) else 0
 

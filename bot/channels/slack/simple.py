@@ -1,4 +1,4 @@
-"""Blocks -> one plain text with everything they say: what is posted when Slack refuses the blocks. Pure."""
+"""Blocks -> plainer ones, or one plain text, with everything they say: what is posted when Slack refuses them. Pure."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,20 @@ TEXT_LIMIT = (
 )
 
 
+def without_pictures(blocks: Sequence[Json]) -> list[Json]:
+    """The blocks with a link where a picture was: Slack refuses the whole message when it cannot fetch one."""
+    return [_link(block) if block["type"] == "image" else block for block in blocks]
+
+
+def _link(picture: Json) -> Json:
+    words = picture.get("title", {}).get("text") or picture["alt_text"]
+    element = {"type": "link", "url": picture["image_url"], "text": words}
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [element]}]}
+
+
 def as_text(blocks: Sequence[Json]) -> str:
     """Escaped text for a message with `mrkdwn` off: addresses stand behind their words, lists have their numbers."""
-    return "\n\n".join(text for block in blocks if (text := _block(block)))
+    return "\n\n".join(text for block in without_pictures(blocks) if (text := _block(block)))
 
 
 def _block(block: Json) -> str:

@@ -43,6 +43,7 @@ _GONE = re.compile(
     re.IGNORECASE,
 )
 _NO_TOPIC = re.compile(r"message thread not found|TOPIC_CLOSED|TOPIC_DELETED|TOPIC_ID_INVALID", re.IGNORECASE)
+_BAD_PREVIEW = re.compile(r"WEBPAGE_|web ?page|preview|URL", re.IGNORECASE)
 _BAD_MARKUP = re.compile(r"entit|URL|BUTTON|reply.?markup", re.IGNORECASE)
 
 
@@ -147,6 +148,14 @@ def topic_is_gone(error: SendError) -> bool:
 def markup_is_refused(error: SendError) -> bool:
     """A definite refusal because of an entity, link or button; the text itself may be fine."""
     return error.outcome is Outcome.REFUSED and _BAD_MARKUP.search(str(error)) is not None
+
+
+def preview_is_refused(error: SendError) -> bool:
+    """A definite refusal that may be because of the preview. A picture that cannot be fetched is none: it is left out.
+
+    https://core.telegram.org/method/messages.sendMessage, errors WEBPAGE_*
+    """
+    return error.outcome is Outcome.REFUSED and _BAD_PREVIEW.search(str(error)) is not None
 
 
 def is_unmodified(error: SendError) -> bool:

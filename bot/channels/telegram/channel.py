@@ -10,7 +10,14 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPrevie
 from telegram import Message as TelegramMessage
 
 from bot.channels.pace import Pace
-from bot.channels.telegram.api import answered_within, is_unmodified, markup_is_refused, ours, topic_is_gone
+from bot.channels.telegram.api import (
+    answered_within,
+    is_unmodified,
+    markup_is_refused,
+    ours,
+    preview_is_refused,
+    topic_is_gone,
+)
 from bot.channels.telegram.check import findings
 from bot.channels.telegram.render import Payload, render, resolved
 from bot.errors import Outcome, SendError
@@ -28,8 +35,6 @@ CHAT_SECONDS, CHAT_BURST = 1.0, 6
 GROUP_SECONDS, GROUP_BURST = 5.0, 8
 ALL_SECONDS, ALL_BURST = 1 / 15, 15
 LONGEST_PAUSE = 3.0  # seconds waited inside a send; a longer wait is the caller's
-
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 def shared_pace(clock: Clock) -> Pace:
@@ -83,13 +88,16 @@ class TelegramChannel:
             await pace.turn()
 
     async def _post(self, payload: Payload, topic: int | None) -> tuple[str, ...]:
-        """Posts once; a definite refusal of topic or markup, which posted nothing, leads to a plainer call."""
+        """Posts once; a definite refusal of topic, picture or markup, which posted nothing, leads to a plainer call."""
         try:
             return await self._request(self._message_of(payload, topic))
         except SendError as error:
             if topic is not None and topic_is_gone(error):
                 logger.warning("topic is gone, posting to General", extra={"address": str(self.address)})
                 return await self._post(payload, None)
+            if preview_is_refused(error) and "preview" in payload:
+                logger.warning("picture refused, posting without it", extra={"address": str(self.address)})
+                return await self._post(_without_preview(payload), topic)
             if markup_is_refused(error) and (payload["entities"] or payload["keyboard"]):
                 logger.warning("markup refused, posting plain text", extra={"address": str(self.address)})
                 return await self._post(payload | {"entities": [], "keyboard": []}, topic)
@@ -106,12 +114,20 @@ class TelegramChannel:
         await self._turn()
         try:
             async with answered_within(SEND_SECONDS - LONGEST_PAUSE):
-                return await self._request(self._edit_of(linked, int(posted)))
+                return await self._edit(linked, int(posted))
         except SendError as error:
             if is_unmodified(error):
                 return (posted,)
             if error.outcome is Outcome.UNKNOWN:
                 raise SendError(str(error), Outcome.NOT_SENT) from error
+            raise
+
+    async def _edit(self, payload: Payload, message_id: int) -> tuple[str, ...]:
+        try:
+            return await self._request(self._edit_of(payload, message_id))
+        except SendError as error:
+            if preview_is_refused(error) and "preview" in payload:
+                return await self._request(self._edit_of(_without_preview(payload), message_id))
             raise
 
     async def _request(self, call: Awaitable[TelegramMessage | bool]) -> tuple[str, ...]:
@@ -132,7 +148,7 @@ class TelegramChannel:
             reply_markup=_keyboard(payload),
             message_thread_id=topic,
             disable_notification=payload["silent"],
-            link_preview_options=_NO_PREVIEW,
+            link_preview_options=_preview(payload),
         )
 
     def _edit_of(self, payload: Payload, message_id: int) -> Awaitable[TelegramMessage | bool]:
@@ -142,7 +158,7 @@ class TelegramChannel:
             message_id,
             entities=_entities(payload),
             reply_markup=_keyboard(payload),
-            link_preview_options=_NO_PREVIEW,
+            link_preview_options=_preview(payload),
         )
 
     def _message_url(self, message_id: str) -> str | None:
@@ -161,6 +177,18 @@ class TelegramChannel:
 
 def _entities(payload: Payload) -> list[MessageEntity]:
     return [MessageEntity(**entity) for entity in payload["entities"]]
+
+
+def _preview(payload: Payload) -> LinkPreviewOptions:
+    """The picture large above the text, else none: no link of a paper is to be previewed."""
+    url = payload.get("preview")  # parts that an earlier version froze have none
+    if url is None:
+        return LinkPreviewOptions(is_disabled=True)
+    return LinkPreviewOptions(url=url, prefer_large_media=True, show_above_text=True)
+
+
+def _without_preview(payload: Payload) -> Payload:
+    return {name: value for name, value in payload.items() if name != "preview"}
 
 
 def _keyboard(payload: Payload) -> InlineKeyboardMarkup | None:

@@ -23,6 +23,7 @@ from bot.report.document import (
     Mark,
     Note,
     Paragraph,
+    Picture,
     Ranking,
     RankingRow,
     Section,
@@ -140,6 +141,9 @@ def _is_heading(line: Line, block: Block) -> bool:
 
 def _block(block: Block, name: str, language: str) -> Iterator[Piece[Line]]:
     match block:
+        case Picture():
+            # The picture itself is the message's preview, which has no caption; its words lead there if it fails.
+            yield from _cut(tuple(replace(span, italic=True) for span in block.caption), Line(Styled()))
         case Heading(spans):
             yield from _cut(bold(spans), Line(Styled()), Border.GOOD)
         case Paragraph(spans) | Footer(spans):

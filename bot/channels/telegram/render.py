@@ -1,7 +1,8 @@
 """Documents as frozen messages: the JSON that `send` turns into Bot API calls, chat and topic left open. Pure.
 
-A posted message is `{"text", "entities", "keyboard", "silent"}`. A LINK message is the same without "silent", and its
-entities may name a `document` where the URL of that document's message will be.
+A posted message is `{"text", "entities", "keyboard", "silent"}`; "preview" is the address of the picture that heads it,
+where one does. A LINK message is the same without "silent", and its entities may name a `document` where the URL of
+that document's message will be.
 """
 
 import json
@@ -12,9 +13,10 @@ from typing import Any
 from bot.channels.telegram.entities import Entity, Styled
 from bot.channels.telegram.layout import messages
 from bot.models import Message, PartKind
-from bot.report.document import Button, Document, is_web_url
+from bot.report.document import Button, Document, Picture, is_picture_url, is_web_url
 
 BUTTONS_PER_ROW = 3  # Telegram allows 8; more than 3 are cut off on a phone
+PREVIEWED = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # photos to Telegram; it makes no preview of an SVG
 
 Payload = dict[str, Any]  # JSON as the Bot API documents it
 
@@ -35,6 +37,7 @@ def render(documents: Sequence[Document], *, linkable: bool) -> tuple[Message, .
             targets = {entity.document for entity in text.entities} & (keys - {document.key})
             key = document.key if part == 0 or not targets else f"{document.key}#{part + 1}"
             payload: Payload = {"text": text.text, "entities": _entities(text, set()), "keyboard": keyboard}
+            payload |= _preview(document) if part == 0 else {}
             posts.append(Message(PartKind.POST, key, _frozen(payload | {"silent": bool(posts)})))
             if linkable and targets:
                 linked = payload | {"entities": _entities(text, targets)}
@@ -56,6 +59,14 @@ def resolved(payload: Payload, urls: Mapping[str, str]) -> Payload | None:
                 {key: value for key, value in entity.items() if key != "document"} | {"url": urls[document]}
             )
     return payload | {"entities": entities} if found else None
+
+
+def _preview(document: Document) -> Payload:
+    """The picture that the document opens with, where Telegram makes previews of its kind."""
+    first = document.blocks[0] if document.blocks else None
+    if not isinstance(first, Picture) or not first.url.lower().endswith(PREVIEWED) or not is_picture_url(first.url):
+        return {}
+    return {"preview": first.url}
 
 
 def _entities(text: Styled, targets: set[str]) -> list[Payload]:

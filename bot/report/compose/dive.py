@@ -1,20 +1,17 @@
 """The deep dive: one paper in four sections, every point marked with what it rests on."""
 
-import re
 from collections.abc import Iterable, Sequence
-from textwrap import shorten
 
-from bot.models import AnalystKind, ArxivId, Basis, DeepDive, Point, PointKind, ReportKey, Score
+from bot.models import AnalystKind, Basis, DeepDive, Point, PointKind, ReportKey, Score
 from bot.report import document
 from bot.report.compose.parts import band, footer, notice, page_button, part_label, plain
+from bot.report.compose.picture import picture
+from bot.report.compose.places import left_out, mark
 from bot.report.document import NO_LINKS, Document, Links, Span, Spans, is_web_url, text_of
 from bot.report.inline import spans, title_spans, visible
 from bot.texts import Texts
 
 AUTHORS_SHOWN = 3
-LABEL_LENGTH = 24  # characters; a section title that stands for a missing number is cut to a label
-_NUMBER = re.compile(r"(\d{1,2}|[A-Z])(\.\d{1,2}){0,2}")
-_LEVELS = (".SS", ".SSS")  # LaTeXML's anchors of subsections
 
 
 def deep_dive(
@@ -26,11 +23,16 @@ def deep_dive(
     number: int | None = None,
     report: ReportKey | None = None,
 ) -> Document:
-    """One paper in four sections. `number` counts the deep dives of `report`, both None for one that was asked for."""
+    """One paper in four sections, under its overview figure where there is one.
+
+    `number` counts the deep dives of `report`, both None for one that was asked for.
+    """
     paper = dive.paper
     title = title_spans(paper.title)
     heading = title if number is None else (Span(f"{number}. "), *title)
-    blocks: list[document.Block] = [document.Fields(_facts(dive, score, texts)), *_warnings(dive, texts)]
+    head = picture(dive.figure, texts)
+    blocks: list[document.Block] = [] if head is None else [head]
+    blocks += [document.Fields(_facts(dive, score, texts)), *_warnings(dive, texts)]
     blocks += [
         document.Section(section.key, visible(section.title), (_points(section.points, dive, texts),))
         for section in dive.sections
@@ -67,8 +69,13 @@ def _facts(dive: DeepDive, score: Score | None, texts: Texts) -> tuple[tuple[str
         if url is not None and is_web_url(url):
             facts.append((texts(key), (Span(_shown(url), href=url),)))
     if dive.basis is not Basis.ABSTRACT:  # which is said louder, by a note
-        facts.append((texts("dive.basis"), plain(texts(f"basis.{dive.basis}"))))
+        facts.append((texts("dive.basis"), plain(_basis(dive, texts))))
     return tuple(facts)
+
+
+def _basis(dive: DeepDive, texts: Texts) -> str:
+    name, version = texts(f"basis.{dive.basis}"), dive.paper.arxiv_id.version
+    return name if version is None else texts("basis.version", basis=name, version=version)
 
 
 def _source(dive: DeepDive, texts: Texts) -> str:
@@ -99,34 +106,7 @@ def _warnings(dive: DeepDive, texts: Texts) -> Iterable[document.Note]:
 
 
 def _points(points: Sequence[Point], dive: DeepDive, texts: Texts) -> document.Items:
-    return document.Items(tuple(document.Item(spans(point.text), _mark(point, dive, texts)) for point in points))
-
-
-def _mark(point: Point, dive: DeepDive, texts: Texts) -> document.Mark:
-    if point.kind is PointKind.INFERRED:
-        return document.Mark(texts("mark.inferred"), inferred=True)
-    quote = visible(point.quote) or None
-    if dive.basis is Basis.ABSTRACT:
-        return document.Mark(texts("mark.abstract"), inferred=False, quote=quote, href=dive.paper.arxiv_id.abs_url)
-    number, title = next(((place.number, place.title) for place in dive.outline if place.id == point.section), ("", ""))
-    label = texts("mark.section", number=visible(number)) if number else _label(visible(title) or point.section)
-    href = section_url(dive.paper.arxiv_id, number) if dive.basis is Basis.HTML else None
-    return document.Mark(label, inferred=False, quote=quote, href=href)
-
-
-def _label(title: str) -> str:
-    return shorten(title, LABEL_LENGTH, placeholder="…") if len(title) > LABEL_LENGTH else title
-
-
-def section_url(arxiv_id: ArxivId, number: str) -> str | None:
-    """The section "3.2" on arXiv's HTML page: LaTeXML anchors it as #S3.SS2, and "A.1" as #A1.SS1."""
-    if _NUMBER.fullmatch(number) is None:
-        return None
-    first, *deeper = number.split(".")
-    anchor = f"S{first}" if first.isdigit() else f"A{ord(first) - ord('A') + 1}"
-    for level, part in zip(_LEVELS, deeper, strict=False):
-        anchor += f"{level}{part}"
-    return f"https://arxiv.org/html/{arxiv_id}#{anchor}"
+    return document.Items(tuple(document.Item(spans(point.text), mark(point, dive, texts)) for point in points))
 
 
 def _proof(dive: DeepDive, texts: Texts) -> Iterable[str]:
@@ -138,4 +118,6 @@ def _proof(dive: DeepDive, texts: Texts) -> Iterable[str]:
         yield texts("dive.repaired", count=points.repaired)
     if points.dropped:
         yield texts("dive.dropped", count=points.dropped)
+    if (places := left_out(dive, texts)) is not None:
+        yield places
     yield texts("digest.model", model=visible(dive.model)) if dive.model else texts("digest.no_model")

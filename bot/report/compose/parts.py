@@ -1,5 +1,6 @@
 """Pieces that every document of the report is put together from."""
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -10,6 +11,7 @@ from bot.report.document import Span, Spans
 from bot.texts import Texts
 
 SEPARATOR = " · "
+_WORD_END = re.compile(r"(?=\s)|(?<=[\u3400-\u9fff，、；：])")  # before a blank, behind a Chinese character
 
 
 def band(score: Score | None) -> Band:
@@ -40,3 +42,11 @@ def page_button(texts: Texts, url: str | None) -> tuple[document.Button, ...]:
 def part_label(texts: Texts) -> str:
     """The wording of "part 2 of 3", still with its places: the platform that splits fills them in."""
     return texts("digest.part", part="{part}", parts="{parts}")
+
+
+def beginning(text: str, limit: int) -> str:
+    """`text`, or as many of its words as fit into `limit` characters with an ellipsis."""
+    if len(text) <= limit:
+        return text
+    end = max((found.end() for found in _WORD_END.finditer(text[:limit])), default=0) or limit - 1
+    return text[: min(end, limit - 1)].rstrip(" ,.;:([–—-，、；：") + "…"
