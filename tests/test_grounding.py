@@ -32,7 +32,8 @@ TEXT = (
         ("does not improve on snow covered scene", "does not improve on snow-covered scenes"),
         ("Training on 1,200 images took 12-14 hours", "Training on 1,200 images took 12–14 hours"),
         ("14 hours, does not matter", None),
-        ("estore photographs taken through rai", "restore photographs taken through rain"),
+        ("restore photographs taken through rain with a flow", "restore photographs taken through rain with a ﬂow"),
+        ("It reaches 31.4 dB PSN", None),
     ],
 )
 def test_typography_never_hides_a_quote_and_the_span_is_the_papers_own(quote, span):
@@ -84,10 +85,8 @@ def test_a_superscript_is_not_a_digit_of_its_base():
     assert find_quote("trained for 10^2 epochs in total", "It was trained for 10² epochs in total.")
 
 
-def test_a_span_without_word_borders_does_not_grow_without_end():
-    span = find_quote("ab" * 100 + "ba" * 100, "ab" * 5000)
-    assert span is not None
-    assert len(span) < 500
+def test_a_piece_of_an_endless_word_is_no_quote():
+    assert find_quote("ab" * 200, "ab" * 5000) is None
 
 
 def test_chinese_quotes_keep_their_borders():

@@ -1,72 +1,72 @@
 """Are the quotes in the paper, are the numbers in the quotes: the proof that a point rests on the text. Pure.
 
 Quotes are compared by their letters and digits alone, so that typography, hyphenation, ligatures, line breaks and TeX
-braces never matter; numbers are then compared one by one on what is really printed, because "28.45" and "29.45" are
-alike to any measure of similarity.
+never matter; numbers are then compared one by one on what is really printed, because "28.45" and "29.45" are alike to
+any measure of similarity. For the same reason a quote that is not exact is followed word by word: "increases" and
+"decreases" are alike too.
 """
 
-import difflib
 import re
-import unicodedata
-from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
-from functools import lru_cache
 from itertools import takewhile
 
 from bot.analysis import numerals
+from bot.analysis.letters import ARTICLES, CJK, Letters, fold, formulas, inflected, same_word
 
 MIN_QUOTE = 10  # letters and digits; less is found anywhere
 MAX_QUOTE = 1000  # characters; more is not a quote but a copy, and would make the search slow
-NEAR = 0.92  # difflib's ratio from which a quote counts as the same sentence, numbers apart
+WORDS_PER_CHANGE = 8  # a near quote may change one word in so many, and one in a short quote
 COPIED = 0.6  # of a text's five-word runs: with more of them from the abstract, the text is a copy ...
 RESTATED = 0.4  # ... and with more than this of the abstract's runs in it, a copy of the abstract
 _RUN = 5  # words
-_SEED = 8  # a text within 8 % of a quote shares at least one of its pieces of eight characters
-_WINDOWS = 6  # places looked at for a near match, best first
+_SEED = 8  # letters that a near quote shares with its place, somewhere
+_WINDOWS = 6  # places looked at for a near quote, best first
 _HITS = 40  # occurrences of one piece that are looked at
-_WORD = 40  # a span grows by this much at most to end with a whole word
+_SHIFT = 12  # letters by which changed words before a shared piece may have moved it
+_GROWTH = 40  # characters; a span grows by this much at most, at either end
+_PIECES = 2  # parts of a word that a line break, a hyphen or a lost ligature made
 
-_COMPARISONS = frozenset("<>=%")
-_SIGN = re.compile(r"(?<![\w)\]])[-−－]\Z")  # a minus, not the dash of "10-20"
-_OPENERS = frozenset("$\\([{\"'“‘«*`")
-_CLOSERS = frozenset("$)]}\"'”’»*`%.!?。！？")
+_SIGN = re.compile(r"(?<![\w)\]])[-−－]\$?\Z")  # a minus, not the dash of "10-20"
+_OPENERS = frozenset("([{\"'“‘«*`")
+_CLOSERS = frozenset(")]}\"'”’»*`%.!?。！？")
 _FIGURE = re.compile(r"(?<![\w)\]])-?(?:[0-9]+[.,])*[0-9]+|[0-9]+(?:[.,][0-9]+)*")
+_LOST_POWER = re.compile(r"(?<![\d.])10-(?=\d(?![\d.]))")  # of PDFs: "10-4" is no range, it runs downwards
 _NEGATION = re.compile(
     r"\b(?:not?|never|without|cannot|nor|neither|fail(?:s|ed)?)\b|n['’]t\b|[不没未无]", re.IGNORECASE
 )
+_NEGATED = re.compile(
+    r"(?:\b(?:not?|never|without|cannot|nor|neither|hardly|barely|non|un|anti)|n['’]t)[\s\"'“‘*-]*\Z|[不没未无非]\Z",
+    re.IGNORECASE,
+)
+_LINE_BREAK = re.compile(r"-\s*\n\s*")
 _ENUMERATION = re.compile(r"[(（]([1-9])[)）]")
-_CJK = 0x2E80  # from here on scripts without spaces: a word has no border to extend a span to
 
 
 def find_quote(quote: str, text: str) -> str | None:
     """The span of `text` that `quote` copies, as the text prints it (whole words); None when it is not there.
 
-    A near match (ratio of at least NEAR) counts when every number and every negation is the same.
+    A quote may differ in articles, inflection and single letters of long words, once in WORDS_PER_CHANGE words, and
+    in nothing else: every number, sign, comparison and negation is the same, and none was cut off at an end.
     """
     if len(quote) > MAX_QUOTE:
         return None
-    wanted, _ = _fold(quote)
-    if len(wanted) < MIN_QUOTE:
+    wanted = fold(quote)
+    if len(wanted.text) < MIN_QUOTE:
         return None
-    folded, offsets = _fold(text)
-    for start, end in _places(wanted, folded):
-        span = _span(text, quote, offsets[start], offsets[end - 1] + 1)
-        exact = folded[start:end] == wanted
-        if _figures(span) == _figures(quote) and (exact or _negations(span) == _negations(quote)):
+    source = fold(text)
+    for start, end in _places(wanted, source):
+        span = _span(text, quote, source, (start, end))
+        if span is not None and _figures(span) == _figures(quote) and _negations(span) == _negations(quote):
             return span
     return None
 
 
 def unsupported_numbers(text: str, sources: Sequence[str]) -> tuple[str, ...]:
     """The numbers of `text`, as written there, that none of `sources` states. "(1) … (2) …" only counts points."""
-    known = frozenset[Decimal]().union(*(numerals.values(source) for source in sources))
-    return tuple(
-        number.written
-        for number in numerals.numbers(_without_enumeration(text))
-        if number.claim and not number.values & known and not (number.loose and number.loose <= known)
-    )
+    known = frozenset[numerals.Said]().union(*(numerals.said(source) for source in sources))
+    claims = (number for number in numerals.numbers(_without_enumeration(text)) if number.claim)
+    return tuple(number.written for number in claims if not number.rests_on(known))
 
 
 def _without_enumeration(text: str) -> str:
@@ -90,92 +90,133 @@ def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return (tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1))
 
 
-@lru_cache(maxsize=64)
-def _fold(text: str) -> "tuple[str, array[int]]":
-    """The letters, digits and comparison signs of `text` in one case, and where in `text` each one stands."""
-    characters: list[str] = []
-    offsets = array("I")
-    for index, character in enumerate(text):
-        for folded in _letters(character):
-            characters.append(folded)
-            offsets.append(index)
-    return "".join(characters), offsets
+# --- places: where the letters of a quote stand
 
 
-@lru_cache(maxsize=4096)
-def _letters(character: str) -> str:
-    plain = unicodedata.normalize("NFKD", character).casefold()
-    return "".join(c for c in plain if c.isalnum() or c in _COMPARISONS)
+def _places(wanted: Letters, source: Letters) -> Iterator[tuple[int, int]]:
+    """Where `wanted` stands in `source`: exact places first, then near ones."""
+    for start in _occurrences(wanted.text, source.text):
+        yield start, start + len(wanted.text)
+    changes = max(1, wanted.words() // WORDS_PER_CHANGE)
+    for start in _candidates(wanted, source):
+        end = _followed(wanted, source, start, changes)
+        if end is not None:
+            yield start, end
 
 
-def _places(wanted: str, folded: str) -> Iterator[tuple[int, int]]:
-    """Where `wanted` stands in `folded`: exact places first, then near ones."""
-    for start in _occurrences(wanted, folded):
-        yield start, start + len(wanted)
-    for start in _candidates(wanted, folded):
-        place = _aligned(wanted, folded, start)
-        if place is not None:
-            yield place
-
-
-def _occurrences(piece: str, folded: str) -> Iterator[int]:
-    start = folded.find(piece)
+def _occurrences(piece: str, letters: str) -> Iterator[int]:
+    start = letters.find(piece)
     for _ in range(_HITS):
         if start < 0:
             return
         yield start
-        start = folded.find(piece, start + 1)
+        start = letters.find(piece, start + 1)
 
 
-def _candidates(wanted: str, folded: str) -> tuple[int, ...]:
-    """Likely starts of a near match: where most pieces of `wanted` stand in the right place to one another.
-
-    At least one piece stands whole in what `_aligned` looks at.
-    """
+def _candidates(wanted: Letters, source: Letters) -> Iterator[int]:
+    """Likely starts of a near quote: words near where most pieces of it stand in the right place to one another."""
     votes: Counter[int] = Counter()
-    for at in range(0, len(wanted) - _SEED + 1, _SEED):
-        for hit in _occurrences(wanted[at : at + _SEED], folded):
+    for at in range(0, len(wanted.text) - _SEED + 1, _SEED):
+        for hit in _occurrences(wanted.text[at : at + _SEED], source.text):
             votes[max(0, hit - at) // _SEED] += 1
-    return tuple(bin_ * _SEED for bin_, _ in votes.most_common(_WINDOWS))
+    for bin_, _ in votes.most_common(_WINDOWS):
+        low, high = max(0, bin_ * _SEED - _SHIFT), min(len(source.text), (bin_ + 1) * _SEED + _SHIFT)
+        yield from (start for start in range(low, high) if source.begins_word(start))
 
 
-def _aligned(wanted: str, folded: str, start: int) -> tuple[int, int] | None:
-    slack = _SEED + len(wanted) // 10
-    low = max(0, start - slack)
-    window = folded[low : start + len(wanted) + slack]
-    matcher = difflib.SequenceMatcher(None, window, wanted, autojunk=False)
-    blocks = [block for block in matcher.get_matching_blocks() if block.size >= 3]  # not by chance
-    first, last = blocks[0], blocks[-1]
-    begin = max(0, first.a - first.b)
-    end = min(len(window), last.a + len(wanted) - last.b)
-    ratio = difflib.SequenceMatcher(None, window[begin:end], wanted, autojunk=False).ratio()
-    return (low + begin, low + end) if ratio >= NEAR else None
+def _followed(wanted: Letters, source: Letters, start: int, changes: int) -> int | None:
+    """Where the quote ends that is followed from letter `start` on with at most `changes` changes; None: it is lost."""
+    at, place = 0, start
+    border = (0, start)
+    while at < len(wanted.text):
+        if wanted.begins_word(at) and source.begins_word(place):
+            border = (at, place)
+        if place < len(source.text) and wanted.text[at] == source.text[place]:
+            at, place = at + 1, place + 1
+            continue
+        beyond = _reworded(wanted, source, *border) if changes else None
+        if beyond is None:
+            return None
+        at, place = beyond
+        changes -= 1
+    return place
 
 
-def _span(text: str, quote: str, start: int, end: int) -> str:
-    """text[start:end] widened to whole words and numbers, and to the marks that the quote has at its ends."""
-    first, last = max(0, start - _WORD), min(len(text), end + _WORD)
-    while start > first and _belongs(text, start - 1, start, -1):
-        start -= 1
-    while end < last and _belongs(text, end, end - 1, 1):
-        end += 1
-    if text[start].isdigit() and _SIGN.search(text, max(0, start - 2), start):
-        start -= 1
+def _reworded(wanted: Letters, source: Letters, at: int, place: int) -> tuple[int, int] | None:
+    """The places behind a word that the quote has in another spelling, or behind an article that only one has."""
+    quoted = [(end, wanted.text[at:end]) for end in wanted.word_ends(at, _PIECES)]
+    printed = [(end, source.text[place:end]) for end in source.word_ends(place, _PIECES)]
+    for there, word in printed:
+        for here, other in quoted:
+            if same_word(word, other) or {word, other} <= ARTICLES:
+                return here, there
+    if quoted and quoted[0][1] in ARTICLES:
+        return quoted[0][0], place
+    if printed and printed[0][1] in ARTICLES:
+        return at, printed[0][0]
+    return None
+
+
+# --- spans: what the paper prints there
+
+
+def _span(text: str, quote: str, source: Letters, place: tuple[int, int]) -> str | None:
+    """The print of the letters at `place`: whole words and formulas, with the marks that the quote has at its ends.
+
+    None where the quote cuts a word so that it says something else: "un|supervised", "can|not", "1.2|k".
+    """
+    first, last = place
+    end = _whole(text, source, last)
+    if (first and _joined(text, source, first)) or not _ends_well(source, last, end):
+        return None
+    begin, stop = _with_formulas(text, source.starts[first], source.ends[end - 1])
+    if text[begin].isdigit() and (sign := _SIGN.search(text, max(0, begin - 3), begin)):
+        begin = sign.start()
+    if _NEGATED.search(text, max(0, begin - _GROWTH), begin):
+        return None
     head, tail = _OPENERS & _marks(quote), _CLOSERS & _marks(quote[::-1])
-    while start > first and text[start - 1] in head:
-        start -= 1
-    while end < last and text[end] in tail:
+    while begin and text[begin - 1] in head:
+        begin -= 1
+    while stop < len(text) and text[stop] in tail:
+        stop += 1
+    return text[begin:stop]
+
+
+def _joined(text: str, source: Letters, at: int) -> bool:
+    """Is letter `at` of the same word or number as the one before it?"""
+    before, after = source.text[at - 1], source.text[at]
+    gap = text[source.ends[at - 1] : source.starts[at]]
+    if after in "%‰":
+        return before.isdigit() and not gap.strip(" \\$~\u00a0\u2009\u202f")
+    if gap:
+        return gap in (".", ",", "{,}") and before.isdigit() and after.isdigit()
+    return before.isalnum() and after.isalnum() and max(ord(before), ord(after)) < CJK
+
+
+def _whole(text: str, source: Letters, end: int) -> int:
+    """`end`, moved on to the end of the word."""
+    last = min(len(source.text), end + _GROWTH)
+    while end < last and _joined(text, source, end):
         end += 1
-    return text[start:end]
+    return end
 
 
-def _belongs(text: str, outer: int, inner: int, step: int) -> bool:
-    """Is text[outer] of the same word or number as its neighbour text[inner]?"""
-    if text[outer] in ".," and text[inner].isdigit():
-        return 0 <= outer + step < len(text) and text[outer + step].isdigit()
-    if text[inner] in ".,":  # reached over the line above
-        return True
-    return all(text[at].isalnum() and ord(text[at]) < _CJK for at in (outer, inner))
+def _ends_well(source: Letters, cut: int, end: int) -> bool:
+    """Was no word cut, or only its ending?"""
+    begin = cut
+    while begin > 0 and not source.begins_word(begin):
+        begin -= 1
+    return cut == end or inflected(source.text[begin:end], source.text[begin:cut])
+
+
+def _with_formulas(text: str, begin: int, stop: int) -> tuple[int, int]:
+    """Widened to whole formulas: half of one cannot be shown."""
+    for opening, closing in formulas(text):
+        if opening < begin < closing and begin - opening <= _GROWTH:
+            begin = opening
+        if opening < stop < closing and closing - stop <= _GROWTH:
+            stop = closing
+    return begin, stop
 
 
 def _marks(quote: str) -> frozenset[str]:
@@ -183,10 +224,10 @@ def _marks(quote: str) -> frozenset[str]:
     return frozenset(takewhile(lambda character: not character.isalnum(), quote))
 
 
-def _figures(text: str) -> Counter[str]:
-    """The numbers of `text` as they are printed, with their signs."""
-    return Counter(_FIGURE.findall(numerals.plain(text)))
+def _figures(text: str) -> list[str]:
+    """The numbers of `text` as they are printed, with their signs, in order."""
+    return _FIGURE.findall(_LOST_POWER.sub("10^-", numerals.plain(text)))
 
 
 def _negations(text: str) -> int:
-    return len(_NEGATION.findall(text))
+    return len(_NEGATION.findall(_LINE_BREAK.sub("", text)))
