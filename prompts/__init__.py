@@ -1,9 +1,9 @@
 """The prompts, one file a name and language, and their loader.
 
-A file `deep_dive.zh.md` has a TOML header between two `+++` lines (`version`, `inputs`, and `[[sections]]` with `key`
-and `title` where the reply has sections) and a Jinja2 body in turns: what stands before the first turn line is the
-system turn, `=== user ===` and `=== repair ===` start the others. Values are never templates, and text from a paper is
-always a value of the user turn.
+A file `deep_dive.zh.md` has a TOML header between two `+++` lines (`version`, `inputs`, and `[[sections]]` with `key`,
+`title` and perhaps `stated_first` where the reply has sections) and a Jinja2 body in turns: what stands before the
+first turn line is the system turn, `=== user ===` and `=== repair ===` start the others. Values are never templates,
+and text from a paper is always a value of the user turn.
 """
 
 import hashlib
@@ -53,13 +53,17 @@ _JINJA = ImmutableSandboxedEnvironment(
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt file, checked. `sections` are (key, title) pairs, `ref` is "deep_dive.zh@3#fec80232"."""
+    """A prompt file, checked. `sections` are (key, title) pairs, `ref` is "deep_dive.zh@3#fec80232".
+
+    `stated_first` are the keys of those sections in which what the paper states comes before what is concluded.
+    """
 
     name: str
     language: str
     version: int
     inputs: tuple[str, ...]
     sections: tuple[tuple[str, str], ...]
+    stated_first: frozenset[str]
     ref: str
     _turns: Mapping[str, Template] = field(repr=False, compare=False)
 
@@ -83,6 +87,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     key: str = Field(pattern=r"^[a-z][a-z_]{0,31}$")
     title: str = Field(min_length=1)
+    stated_first: bool = False
 
 
 class _Header(BaseModel):
@@ -129,6 +134,7 @@ def _read(place: Path | Traversable, name: str, language: str) -> Prompt:
         version=header.version,
         inputs=tuple(header.inputs),
         sections=tuple((section.key, section.title) for section in header.sections),
+        stated_first=frozenset(section.key for section in header.sections if section.stated_first),
         ref=f"{name}.{language}@{header.version}#{digest}",
         _turns={turn: _JINJA.from_string(source) for turn, source in turns.items()},
     )

@@ -8,8 +8,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 import prompts
-from bot.analysis.deepdive import MAX_POINTS, SUSPICIOUS, deep_dive, reply_schema
-from bot.analysis.points import PointReply, Rule, in_language, prove, read
+from bot.analysis.deepdive import SUSPICIOUS, deep_dive, reply_schema
+from bot.analysis.points import PointReply, Rule, prove, read
+from bot.analysis.proofs import MAX_POINTS
+from bot.analysis.wording import in_language
 from bot.errors import ModelError
 from bot.interfaces import Brief, Turn
 from bot.models import ArxivId, Basis, DeepDive, FullText, Meter, Paper, PointCounts, PointKind, Section
@@ -109,7 +111,7 @@ async def test_the_model_reads_sections_under_their_ids_between_delimiters():
 
 
 async def test_with_an_abstract_only_the_model_is_told_so():
-    model = Model({key: [inferred("Could be tried on other weather first.")] for key in KEYS})
+    model = Model({key: [inferred(f"{key} could be tried on other weather first.")] for key in KEYS})
     await dive(model, language="en")
     assert "only the abstract" in model.asked[0][1][0].content
 
@@ -200,7 +202,8 @@ async def test_a_repair_that_leaves_points_out_does_not_lose_or_double_what_stoo
     second = a_reply(limitations=[inferred("夜间场景没有单独评测。"), a_reply()["limitations"][0]])
     result = await dive(Model(first, second))
     texts = [point.text for point in result.sections[3].points]
-    assert texts == ["夜间场景没有单独评测。", *[point["text"] for point in a_reply()["limitations"]]]
+    admitted, judged = (point["text"] for point in a_reply()["limitations"])
+    assert texts == [admitted, "夜间场景没有单独评测。", judged]
     assert result.points == PointCounts(written=7, verified=6, dropped=1, repaired=1)
 
 
@@ -248,7 +251,7 @@ async def test_a_fabricating_model_publishes_nothing_that_is_not_in_the_paper():
 
 
 async def test_a_runaway_section_is_cut():
-    many = [inferred(f"可以先在自己的数据上复现{'再' * n}对比。") for n in range(1, 30)]
+    many = [inferred(f"可以先换成{chr(0x5000 + n) * 12}再试。") for n in range(1, 30)]
     result = await dive(Model(a_reply(takeaways=many)))
     assert len(result.sections[2].points) == MAX_POINTS
     assert result.points.dropped == 29 - MAX_POINTS

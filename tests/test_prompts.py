@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import prompts
-from bot.analysis.deepdive import Violation
 from bot.analysis.points import Rule
+from bot.analysis.proofs import Violation
 from bot.errors import SettingsError
 
 GOOD = """+++

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -58,13 +58,14 @@ class ModelAnalyst:
 
     async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         prompt = load("deep_dive", brief.language)
-        texts = [part for section in full_text.sections for part in (section.id, section.title, section.text)]
-        key = self._key(paper, (paper.title, paper.abstract, full_text.basis, *texts), brief, prompt)
+        budget = deepdive.input_budget(await self._llm.input_limit())
+        content = (paper.title, paper.abstract, *paper.authors, str(budget), *_content(full_text))
+        key = self._key(paper, content, brief, prompt)
         return await self._once(
             key, _DEEP_DIVES, brief, lambda: deepdive.deep_dive(paper, full_text, brief, self._llm, prompt)
         )
 
-    def _key(self, paper: Paper, content: tuple[str, ...], brief: Brief, prompt: Prompt) -> str:
+    def _key(self, paper: Paper, content: Sequence[str], brief: Brief, prompt: Prompt) -> str:
         digest = hashlib.sha256("\0".join(content).encode(errors="replace")).hexdigest()[:HASH_DIGITS]
         parts = (prompt.name, paper.arxiv_id, digest, brief.profile.hash, brief.language, prompt.ref, self.model)
         return "|".join(map(str, parts))
@@ -119,3 +120,12 @@ class ModelAnalyst:
         except (StoreError, ValidationError):
             logger.warning("kept analysis not readable, made anew", extra={"key": key})
             return None
+
+
+def _content(full_text: FullText) -> Iterator[str]:
+    """Everything of a full text that a deep dive depends on or shows."""
+    yield from (full_text.basis, str(full_text.suspicious))
+    for place, sections in (("main", full_text.sections), ("appendix", full_text.appendix)):
+        for section in sections:
+            yield from (place, section.id, section.number, section.title, section.text, section.anchor)
+            yield from (part for figure in section.figures for part in (figure.label, figure.caption, figure.url))

@@ -1,63 +1,102 @@
 """A paper read for a profile: the model writes points, code proves each, asks once for repairs and drops what fails."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from bot.analysis import points
-from bot.analysis.points import PointReply, Proof, Reading, Rule
+from bot import tokens
+from bot.analysis import overview, points, proofs
+from bot.analysis.fitting import fit
+from bot.analysis.points import PointReply, Reading
+from bot.analysis.proofs import Proofs
 from bot.errors import ModelError
 from bot.interfaces import LLM, Brief, Reply, Turn
-from bot.models import AnalystKind, Basis, DeepDive, DeepDiveSection, FullText, Paper, Point, PointCounts
+from bot.models import AnalystKind, Basis, DeepDive, FullText, Paper
 from prompts import Prompt
 
 MIN_SECTIONS = 3  # with fewer sections that stand, a deep dive has failed
-MAX_POINTS = 10  # in a section; nobody reads more, and a runaway reply ends here
 SUSPICIOUS = "flag.suspicious"
+TOO_LONG = "failure.too_long"
+
+# Tokens by the upper estimate of bot.tokens, which is about twice what models count in English: the main text of a long
+# paper (some 100,000 characters) fits, of most the appendix as well, and a deep dive with its repair reads at most
+# some 60,000 real tokens. More would cost more than it tells.
+CEILING = 48_000
+REPAIR = 7_000  # for the repair turn: a reply (4,000 tokens as models count) and the list of what is wrong with it
+MARGIN = 1_500  # for the schema in words, where a model is not held to it, and for what surrounds each turn
+LEAST = 600  # given to the paper however little the limit leaves: the estimate may be twice what the model counts
 
 logger = logging.getLogger(__name__)
-
-Proofs = Mapping[str, Sequence[Proof]]
-"""The proofs of a reply's points, under the keys of its sections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Point `number` (from 1; 0 is the section itself) of the reply's section `key` breaks `rule`."""
-
-    key: str
-    number: int
-    rule: Rule
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A reply, proved."""
+    """A reply, and the proofs of its points."""
 
+    reply: Reply[BaseModel]
     proofs: Proofs
-    model: str
-    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question about a paper: what the model was given of it, in which turns."""
+
+    reading: Reading
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dive:
+    """What the calls of one deep dive share."""
+
+    basis: Basis
+    brief: Brief
+    llm: LLM
+    prompt: Prompt
+
+    @property
+    def schema(self) -> type[BaseModel]:
+        return reply_schema(tuple(key for key, _ in self.prompt.sections))
+
+    async def ask(self, reading: Reading, turns: Sequence[Turn]) -> _Draft:
+        reply = await self.llm.ask("deep_dive", turns, self.schema, self.brief.meter)
+        return _Draft(reply, proofs.prove(reply.value, reading, self.brief.language))
+
+    def asked(self, reading: Reading) -> _Asked:
+        system, user = self.prompt.render(
+            interests=self.brief.profile.interests,
+            exclude=self.brief.profile.exclude,
+            audience=self.brief.profile.audience,
+            title=reading.paper.title,
+            authors=reading.paper.authors,
+            abstract=reading.paper.abstract,
+            basis=self.basis.value,
+            text=reading.laid_out(),
+        )
+        return _Asked(reading, (Turn("system", system), Turn("user", user)))
+
+    async def room(self, reading: Reading) -> int:
+        """Tokens for the paper's text: the model's limit without the prompt, the repair turn and a margin."""
+        limit = input_budget(await self.llm.input_limit())
+        bare = self.asked(replace(reading, sections=()))
+        frame = sum(tokens.at_most(turn.content) for turn in bare.turns)
+        return max(LEAST, limit - frame - min(REPAIR, limit // 4) - MARGIN)
 
 
 async def deep_dive(paper: Paper, full_text: FullText, brief: Brief, llm: LLM, prompt: Prompt) -> DeepDive:
-    """One call, and one more when something has to be repaired.
+    """One call, and one more when something has to be repaired; as much of the paper as the model takes.
 
-    Raises ModelError; its key is `failure.ungrounded` when fewer than MIN_SECTIONS sections stand.
+    A paper that proves too long is asked about once more with half of it. Raises ModelError; its key is
+    `failure.ungrounded` when fewer than MIN_SECTIONS sections stand.
     """
-    reading = points.read(paper, full_text)
-    schema = reply_schema(tuple(key for key, _ in prompt.sections))
-    turns = _turns(reading, full_text.basis, brief, prompt)
-    reply = await llm.ask("deep_dive", turns, schema, brief.meter)
-    first = _proved(reply, reading, brief.language)
-    second = None
-    if violations := tuple(_violations(first.proofs)):
-        repair = (Turn("assistant", reply.text), Turn("user", prompt.repair(violations=violations)))
-        second = await _repaired((*turns, *repair), schema, reading, brief, llm)
-    sections, counts = _merged(prompt.sections, first.proofs, second.proofs if second else {})
+    whole = points.read(paper, full_text)
+    dive = _Dive(full_text.basis, brief, llm, prompt)
+    asked, first = await _first(dive, whole)
+    second = await _second(dive, asked, first)
+    sections, counts = proofs.merged(prompt, first.proofs, second.proofs if second else {})
     if len(sections) < min(MIN_SECTIONS, len(prompt.sections)):
         raise ModelError(f"only {len(sections)} sections of the deep dive stand", key="failure.ungrounded")
     return DeepDive(
@@ -65,14 +104,21 @@ async def deep_dive(paper: Paper, full_text: FullText, brief: Brief, llm: LLM, p
         language=brief.language,
         basis=full_text.basis,
         analyst=AnalystKind.MODEL,
-        model=first.model,
+        model=first.reply.model,
         prompt=prompt.ref,
         sections=sections,
         points=counts,
-        outline=tuple(replace(section, text="") for section in reading.sections),
-        flags=(SUSPICIOUS,) if reading.suspicious else (),
-        cost_usd=_sum(draft.cost_usd for draft in (first, second) if draft),
+        outline=tuple(replace(section, text="", figures=()) for section in whole.sections),
+        flags=(SUSPICIOUS,) if whole.suspicious else (),
+        cost_usd=_sum([draft.reply.cost_usd for draft in (first, second) if draft]),
+        left_out=asked.reading.left_out,
+        figure=overview.overview([section for section in whole.sections if section.id not in whole.appendix]),
     )
+
+
+def input_budget(limit: int | None) -> int:
+    """The most input tokens of one call, for a model that takes `limit`."""
+    return CEILING if limit is None else min(limit, CEILING)
 
 
 @lru_cache(maxsize=32)
@@ -83,85 +129,31 @@ def reply_schema(keys: tuple[str, ...]) -> type[BaseModel]:
     return create_model("DeepDiveReply", __config__=config, **fields)  # type: ignore[call-overload,no-any-return]  # fields by name
 
 
-def _turns(reading: Reading, basis: Basis, brief: Brief, prompt: Prompt) -> tuple[Turn, ...]:
-    system, user = prompt.render(
-        interests=brief.profile.interests,
-        exclude=brief.profile.exclude,
-        audience=brief.profile.audience,
-        title=reading.paper.title,
-        authors=reading.paper.authors,
-        abstract=reading.paper.abstract,
-        basis=basis.value,
-        text=reading.laid_out(),
-    )
-    return Turn("system", system), Turn("user", user)
-
-
-def _proved(reply: Reply[BaseModel], reading: Reading, language: str) -> _Draft:
-    proofs = {
-        key: tuple(points.prove(point, reading, language) for point in getattr(reply.value, key))
-        for key in type(reply.value).model_fields
-    }
-    return _Draft(proofs, reply.model, reply.cost_usd)
-
-
-def _violations(proofs: Proofs) -> Iterator[Violation]:
-    for key, section in proofs.items():
-        if not section:
-            yield Violation(key, 0, Rule.EMPTY)
-        for number, proof in enumerate(section, start=1):
-            yield from (Violation(key, number, fault.rule, fault.detail) for fault in proof.faults)
-
-
-async def _repaired(
-    turns: Sequence[Turn], schema: type[BaseModel], reading: Reading, brief: Brief, llm: LLM
-) -> _Draft | None:
-    """None when the model does not answer again: what stood in its first reply still stands."""
+async def _first(dive: _Dive, whole: Reading) -> tuple[_Asked, _Draft]:
+    asked = dive.asked(fit(whole, await dive.room(whole)))
     try:
-        reply = await llm.ask("deep_dive", turns, schema, brief.meter)
+        return asked, await dive.ask(asked.reading, asked.turns)
     except ModelError as error:
-        logger.warning("repair failed", extra={"paper": str(reading.paper.arxiv_id), "why": error.key})
+        if error.key != TOO_LONG:
+            raise
+        logger.warning("too long, asked again with half", extra={"paper": str(whole.paper.arxiv_id)})
+    asked = dive.asked(fit(whole, tokens.at_most(asked.reading.laid_out()) // 2))
+    return asked, await dive.ask(asked.reading, asked.turns)
+
+
+async def _second(dive: _Dive, asked: _Asked, first: _Draft) -> _Draft | None:
+    """The reply after one repair turn; None when there is nothing to repair or no answer: what stood still stands."""
+    violations = tuple(proofs.violations(first.proofs))
+    if not violations:
         return None
-    return _proved(reply, reading, brief.language)
+    repair = (Turn("assistant", first.reply.text), Turn("user", dive.prompt.repair(violations=violations)))
+    try:
+        return await dive.ask(asked.reading, (*asked.turns, *repair))
+    except ModelError as error:
+        logger.warning("repair failed", extra={"paper": str(asked.reading.paper.arxiv_id), "why": error.key})
+        return None
 
 
-def _merged(
-    headings: Sequence[tuple[str, str]], first: Proofs, second: Proofs
-) -> tuple[tuple[DeepDiveSection, ...], PointCounts]:
-    sections: list[DeepDiveSection] = []
-    written = verified = repaired = 0
-    for key, title in headings:
-        standing, mended = _mended(first[key], second.get(key, ()))
-        standing = standing[:MAX_POINTS]
-        if standing:
-            sections.append(DeepDiveSection(key, title, standing))
-        written += len(first[key]) or len(second.get(key, ()))
-        verified += len(standing)
-        repaired += sum(point in standing for point in mended)
-    return tuple(sections), PointCounts(written, verified, written - verified, repaired)
-
-
-def _mended(first: Sequence[Proof], second: Sequence[Proof]) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
-    """The points that stand, those that fell replaced by repaired ones, and the repaired ones.
-
-    A second reply of the same length is read by position; from another, what is new fills the gaps in its order.
-    """
-    kept = [proof.point for proof in first if proof.point]
-    gaps = len(first) - len(kept) if first else len(second)
-    same = len(first) == len(second)
-    offered = [after for before, after in zip(first, second, strict=True) if not before.point] if same else second
-    fresh = tuple(proof.point for proof in offered if proof.point and _is_new(proof.point, kept))[:gaps]
-    if not first:
-        return fresh, fresh
-    fill = iter(fresh)
-    filled = (proof.point or next(fill, None) for proof in first)
-    return tuple(point for point in filled if point), fresh
-
-
-def _is_new(point: Point, kept: Sequence[Point]) -> bool:
-    return all(point.text != other.text and (not point.quote or point.quote != other.quote) for other in kept)
-
-
-def _sum(costs: Iterator[float | None]) -> float | None:
+def _sum(costs: Sequence[float | None]) -> float | None:
     known = [cost for cost in costs if cost is not None]
     return sum(known) if known else None

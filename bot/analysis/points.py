@@ -1,21 +1,19 @@
 """Points as a model writes them, and the proof of each against what the model was given to read. Pure."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.analysis import grounding, untrusted
-from bot.models import FullText, Paper, Point, PointKind, Section
+from bot.analysis import grounding, outline, untrusted, wording
+from bot.models import Figure, FullText, Paper, Point, PointKind, Section
 
 MIN_TEXT = 4  # characters; less says nothing
 TEXT_LENGTH = 1200  # characters; a longer point is cut
-_LEAST_CHINESE = 0.15  # share of Chinese characters among these and Latin words, in a text full of method names
-_MOST_CHINESE = 0.2  # in an English text
-_NOT_PROSE = re.compile(r"\$[^$]*\$|`[^`]*`|“[^”]*”|\"[^\"]*\"")  # formulas, code and quotations
+NUMBER_LENGTH = 16  # characters of a section's printed number; longer ones are no numbers
+_APART = "\n|\n"  # between texts that are searched together: no number reads across it
 
 
 class PointReply(BaseModel):
@@ -36,8 +34,11 @@ class Rule(StrEnum):
     UNQUOTED = "unquoted"  # stated, without a quote
     QUOTE = "quote"  # the quote stands nowhere in the paper
     ELSEWHERE = "elsewhere"  # the quote stands in the section that `detail` names
+    SLIGHT = "slight"  # the quote is a heading, a reference or a scrap of words
     NUMBERS = "numbers"  # neither quote nor section has the numbers that `detail` names
-    RESTATED = "restated"  # the abstract over again
+    RESTATED = "restated"  # the title or the abstract over again
+    DUPLICATE = "duplicate"  # an earlier point over again
+    POSED = "posed"  # inferred, but worded as the paper's own finding
     PREAMBLE = "preamble"
     ERROR = "error"  # an error message or a refusal
     LANGUAGE = "language"
@@ -63,74 +64,110 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a model is given of a paper, cleaned and redacted; quotes are proved against exactly this."""
+    """What a model is given of a paper, cleaned and redacted; quotes are proved against exactly this.
+
+    `sections` are those of the main text and then those of the appendix, whose IDs are in `appendix`. `left_out` are
+    the IDs of sections that are not here or not whole.
+    """
 
     paper: Paper
     sections: tuple[Section, ...]
     suspicious: bool
-
-    @property
-    def by_id(self) -> Mapping[str, Section]:
-        return {section.id: section for section in self.sections}
+    appendix: frozenset[str] = frozenset()
+    left_out: tuple[str, ...] = ()
 
     def laid_out(self) -> str:
-        """Every section under a line `[[S3]] <title>`."""
-        return "\n\n".join(f"[[{section.id}]] {_heading(section)}\n{section.text}" for section in self.sections)
+        """Every section under a line `[[S3]] 3.2 Title`, which stands alone where the section has no text."""
+        return "\n\n".join(
+            f"{outline.line(section)}\n{section.text}" if section.text else outline.line(section)
+            for section in self.sections
+        )
 
 
 def read(paper: Paper, full_text: FullText) -> Reading:
-    """The paper without what a reader model must not see."""
+    """All of the paper, without what a reader model must not see. A figure with a suspicious caption is left out."""
     title, abstract = untrusted.redact(paper.title), untrusted.redact(paper.abstract)
     authors = tuple(untrusted.redact(author) for author in paper.authors)
-    titles = tuple(untrusted.redact(section.title) for section in full_text.sections)
-    texts = tuple(untrusted.redact(section.text) for section in full_text.sections)
-    sections = tuple(
-        replace(section, title=" ".join(heading.text.split()), text=text.text)
-        for section, heading, text in zip(full_text.sections, titles, texts, strict=True)
-    )
+    seen = tuple(_seen(section) for section in (*full_text.sections, *full_text.appendix))
     names = tuple(author.text for author in authors)
     return Reading(
         paper=replace(paper, title=title.text, abstract=abstract.text, authors=names),
-        sections=sections,
-        suspicious=any(seen.suspicious for seen in (title, abstract, *authors, *titles, *texts)),
+        sections=tuple(section for section, _ in seen),
+        suspicious=full_text.suspicious
+        or any(part.suspicious for part in (title, abstract, *authors))
+        or any(suspicious for _, suspicious in seen),
+        appendix=frozenset(section.id for section in full_text.appendix),
     )
+
+
+def _seen(section: Section) -> tuple[Section, bool]:
+    """The section as a model may see it, and whether something in it was taken out."""
+    number, title, text = (untrusted.redact(part) for part in (section.number, section.title, section.text))
+    figures = tuple(_seen_figure(figure) for figure in section.figures)
+    cleaned = replace(
+        section,
+        number="" if number.suspicious else "".join(number.text.split())[:NUMBER_LENGTH],
+        title=" ".join(title.text.split()),
+        text=text.text,
+        figures=tuple(figure for figure in figures if figure),
+    )
+    return cleaned, None in figures or any(part.suspicious for part in (number, title, text))
+
+
+def _seen_figure(figure: Figure) -> Figure | None:
+    label, caption = untrusted.redact(figure.label), untrusted.redact(figure.caption)
+    if label.suspicious or caption.suspicious:
+        return None
+    return replace(figure, label=label.text, caption=caption.text)
 
 
 def prove(reply: PointReply, reading: Reading, language: str) -> Proof:
     """Holds a point to the rules. The published quote is the paper's span, the published text is defanged."""
     text = untrusted.defang(reply.text, TEXT_LENGTH)
     faults = tuple(_faults_of_text(text, reading, language))
-    if reply.kind == "inferred":
-        section = _section(reply.section, reading)
-        everything = [part for s in reading.sections for part in (_heading(s), s.text)]
-        faults += tuple(_faults_of_numbers(text, [*everything, reading.paper.title, reading.paper.abstract]))
-        point = Point(PointKind.INFERRED, section.id if section else "", "", text)
-        return Proof(None if faults else point, faults)
-    return _prove_stated(reply, text, reading, faults)
+    if reply.kind == "stated":
+        return _prove_stated(reply, text, reading, faults)
+    if wording.is_posed(text):
+        faults += (Fault(Rule.POSED),)
+    faults += tuple(_faults_of_numbers(text, [_everything(reading), reading.paper.title, reading.paper.abstract]))
+    about = outline.named(reply.section, reading.sections)
+    point = Point(PointKind.INFERRED, about[0].id if about else "", "", text)
+    return Proof(None if faults else point, faults)
 
 
 def _prove_stated(reply: PointReply, text: str, reading: Reading, faults: tuple[Fault, ...]) -> Proof:
-    section = _section(reply.section, reading)
-    if section is None:
+    named = outline.named(reply.section, reading.sections)
+    if not named:
         return Proof(None, (*faults, Fault(Rule.SECTION, untrusted.plain(reply.section, 40))))
+    there = _found(reply.quote, outline.with_subsections(named, reading.sections))
+    elsewhere = None if there else _elsewhere(reply.quote, reading)
+    place = there[0] if there else elsewhere or named[0]
     # The title counts as well: it holds the method's name, digits and all, on which every section builds.
-    faults += tuple(_faults_of_numbers(text, [section.text, _heading(section), reading.paper.title]))
-    span = grounding.find_quote(reply.quote, section.text)
-    if span is None:
-        faults += (_fault_of_quote(reply.quote, reading),)
-    if faults or span is None:
-        return Proof(None, faults)
-    return Proof(Point(PointKind.STATED, section.id, span, text))
+    sources = [place.text, named[0].text, outline.heading(place), outline.heading(named[0]), reading.paper.title]
+    faults += tuple(_faults_of_numbers(text, sources))
+    if there is None:
+        return Proof(None, (*faults, _fault_of_quote(reply.quote, elsewhere)))
+    section, span = there
+    if wording.is_slight(span, map(outline.heading, reading.sections)):
+        faults += (Fault(Rule.SLIGHT),)
+    return Proof(None if faults else Point(PointKind.STATED, section.id, span, text), faults)
 
 
-def _section(name: str, reading: Reading) -> Section | None:
-    """The section that a model means by "S3", "[[S3]]" or "s3 Method"."""
-    found = re.search(r"[\w.-]+", name)
-    return reading.by_id.get(found[0].upper() if found else "")
+def _found(quote: str, sections: Sequence[Section]) -> tuple[Section, str] | None:
+    """The first section in which the quote stands, and its span there; one that reaches over a gap is none."""
+    spans = ((section, grounding.find_quote(quote, section.text)) for section in sections)
+    return next(((section, span) for section, span in spans if span and untrusted.REDACTED not in span), None)
 
 
-def _heading(section: Section) -> str:
-    return f"{section.number} {section.title}".strip()
+def _elsewhere(quote: str, reading: Reading) -> Section | None:
+    """The section in which the quote stands; looked for in all at once, as most such quotes stand nowhere."""
+    span = grounding.find_quote(quote, _everything(reading))
+    found = _found(quote, [section for section in reading.sections if span and span in section.text])
+    return found[0] if found else None
+
+
+def _everything(reading: Reading) -> str:
+    return _APART.join(part for section in reading.sections for part in (outline.heading(section), section.text))
 
 
 def _faults_of_text(text: str, reading: Reading, language: str) -> Iterator[Fault]:
@@ -140,10 +177,16 @@ def _faults_of_text(text: str, reading: Reading, language: str) -> Iterator[Faul
         yield Fault(Rule.PREAMBLE)
     if len(text) < MIN_TEXT:
         yield Fault(Rule.SHORT)
-    elif not in_language(text, language):
+    elif not wording.in_language(text, language):
         yield Fault(Rule.LANGUAGE)
-    if grounding.restates(text, reading.paper.abstract):
+    if _restates(text, reading.paper):
         yield Fault(Rule.RESTATED)
+
+
+def _restates(text: str, paper: Paper) -> bool:
+    if wording.folded(text) == wording.folded(paper.title):
+        return True
+    return any(grounding.restates(text, source) for source in (paper.title, paper.abstract))
 
 
 def _faults_of_numbers(text: str, sources: Sequence[str]) -> Iterator[Fault]:
@@ -152,20 +195,7 @@ def _faults_of_numbers(text: str, sources: Sequence[str]) -> Iterator[Fault]:
         yield Fault(Rule.NUMBERS, ", ".join(dict.fromkeys(missing)))
 
 
-def _fault_of_quote(quote: str, reading: Reading) -> Fault:
+def _fault_of_quote(quote: str, elsewhere: Section | None) -> Fault:
     if not quote.strip():
         return Fault(Rule.UNQUOTED)
-    for section in reading.sections:
-        if grounding.find_quote(quote, section.text):
-            return Fault(Rule.ELSEWHERE, section.id)
-    return Fault(Rule.QUOTE)
-
-
-def in_language(text: str, language: str) -> bool:
-    """Is `text` written in `language`? Languages without a rule pass."""
-    prose = _NOT_PROSE.sub(" ", text)
-    chinese = len(re.findall(r"[\u3400-\u9fff]", prose))
-    letters = chinese + len(re.findall(r"[^\W\d_\u3400-\u9fff]{2,}", prose))
-    if not letters:
-        return True
-    return {"zh": chinese >= _LEAST_CHINESE * letters, "en": chinese <= _MOST_CHINESE * letters}.get(language, True)
+    return Fault(Rule.ELSEWHERE, elsewhere.id) if elsewhere else Fault(Rule.QUOTE)

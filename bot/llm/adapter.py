@@ -106,11 +106,16 @@ class LiteLLM:
         raise errors[0]
 
     async def input_limit(self) -> int | None:
-        """The setting, else the context that the configured model is known to have."""
-        if self._options.max_input_tokens is None and self.model:
-            await self.warm_up()
-            return self._endpoints[0].card.max_input_tokens
-        return self._options.max_input_tokens
+        """The setting, else what the reply leaves of the context that the configured model is known to have."""
+        if self._options.max_input_tokens is not None or not self.model:
+            return self._options.max_input_tokens
+        await self.warm_up()
+        card = self._endpoints[0].card
+        if card.max_input_tokens is None:
+            return None
+        # For most models the context holds question and reply; for some tables give it as the limit of either.
+        reply = self._output_limit(card, room=1) or MAX_OUTPUT_TOKENS
+        return max(card.max_input_tokens - reply, card.max_input_tokens // 2)
 
     async def probe(self) -> tuple[Finding, ...]:
         """What `paperboy check` says of the models: names, keys and prices of all, and one tiny call of the first."""
