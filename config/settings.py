@@ -155,7 +155,7 @@ class SourcesSettings(Section):
     """Where lists and papers come from."""
 
     huggingface_url: Url = Field("https://huggingface.co", description="origin of the daily list")
-    arxiv_url: Url = Field("https://arxiv.org", description="origin of full texts (not used yet)")
+    arxiv_url: Url = Field("https://arxiv.org", description="origin of full texts")
     arxiv_api_url: Url = Field("https://export.arxiv.org/api/query", description="arXiv's metadata API, whole")
     arxiv_pause_seconds: float = Field(3.0, ge=0, le=60, description="least time between two requests to arXiv")
     contact: str = Field(

@@ -1,10 +1,9 @@
-"""A loopback arXiv API that knows the papers it was given.
+"""A loopback arXiv that knows the papers it was given: its API and its pages.
 
 After https://info.arxiv.org/help/api/user-manual.html and recorded replies: an unknown ID is left out of the feed, a
-malformed one makes the whole request fail with status 400 and an error entry.
+malformed one makes the whole request fail with status 400 and an error entry. A page that is not there is a 404.
 """
 
-import itertools
 import re
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
@@ -73,21 +72,34 @@ def an_error_feed(name: str) -> bytes:
 
 @dataclass
 class ArxivStandIn(FaultyStandIn):
-    """`ArxivStandIn(known=[Entry("2602.00001")])`; `gaps` tells how far apart its requests came."""
+    """`ArxivStandIn(known=[Entry("2602.00001")], pages={"/html/2602.00001": b"…"})`.
+
+    `rests` tells how long it was left alone between two requests, as arXiv's terms count it.
+    """
 
     known: list[Entry] = field(default_factory=list)
+    pages: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def api_url(self) -> str:
         return f"{self.url}/api/query"
 
     @property
-    def gaps(self) -> list[float]:
-        """Seconds between the arrivals of one request and the next."""
-        return [later.at - earlier.at for earlier, later in itertools.pairwise(self.asked)]
+    def rests(self) -> list[float]:
+        """Seconds between the end of one reply and the arrival of the next request."""
+        return [later.at - end for end, later in zip(self.ended, self.asked[1:], strict=False)]
 
     def routes(self, app: web.Application) -> None:
         app.router.add_get("/api/query", self._query)
+        for kind in ("html", "pdf", "abs"):
+            app.router.add_get(f"/{kind}/{{name:.+}}", self._page)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        content = self.pages.get(request.path)
+        kind = "application/pdf" if request.path.startswith("/pdf/") else "text/html; charset=utf-8"
+        if content is None:
+            return await self.reply(request, 404, b"<html><body>No such page</body></html>", "text/html")
+        return await self.reply(request, 200, content, kind)
 
     async def _query(self, request: web.Request) -> web.StreamResponse:
         names = [name for name in request.query.get("id_list", "").split(",") if name]

@@ -1,4 +1,4 @@
-"""A loopback Hugging Face that serves the Daily Papers of the days it was given.
+"""A loopback Hugging Face that serves the Daily Papers of the days it was given, and the Markdown of papers.
 
 After https://huggingface.co/docs/hub/api and recorded replies: a JSON array, empty for a day without a list, and status
 400 with `{"error": …}` for a date or limit that it does not take.
@@ -53,6 +53,7 @@ class HuggingFaceStandIn(FaultyStandIn):
     """`HuggingFaceStandIn(days={"2026-02-25": [an_item(1), an_item(2)]})`; add days and `faults` while it runs."""
 
     days: dict[str, Sequence[Item]] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)  # by ID
 
     @classmethod
     def of_files(cls, folder: Path) -> "HuggingFaceStandIn":
@@ -61,6 +62,12 @@ class HuggingFaceStandIn(FaultyStandIn):
 
     def routes(self, app: web.Application) -> None:
         app.router.add_get("/api/daily_papers", self._list)
+        app.router.add_get("/papers/{name:.+}.md", self._markdown)
+
+    async def _markdown(self, request: web.Request) -> web.StreamResponse:
+        content = self.texts.get(request.match_info["name"])
+        status = 404 if content is None else 200
+        return await self.reply(request, status, content or b"Not found", "text/markdown; charset=utf-8")
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         status, content = self._answer(request.query)

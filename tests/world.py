@@ -76,6 +76,7 @@ class World:
             f"""{top}
 [sources]
 huggingface_url = "{self.huggingface.url}"
+arxiv_url = "{self.arxiv.url}"
 arxiv_api_url = "{self.arxiv.api_url}"
 arxiv_pause_seconds = 0
 [telegram]

@@ -13,10 +13,11 @@ from bot import __version__, delivery
 from bot.analysis.analyst import ModelAnalyst
 from bot.analysis.extractive import ExtractiveAnalyst
 from bot.app.places import Places
+from bot.app.upstreams import Upstreams
 from bot.clock import SystemClock
 from bot.daily import Daily
 from bot.errors import SettingsError
-from bot.interfaces import Clock, Source
+from bot.interfaces import Clock, FullTexts, Source
 from bot.lists import DayLists
 from bot.llm import LiteLLM, ModelOptions
 from bot.models import Address, ChannelPlan, PlatformName, Profile
@@ -25,9 +26,7 @@ from bot.operator import Operator
 from bot.ranking import Rules
 from bot.report.document import Links
 from bot.reporter import Reporter
-from bot.sources.arxiv import Arxiv
 from bot.sources.fulltext import AbstractTexts
-from bot.sources.huggingface import HuggingFace
 from bot.store.sqlite import SqliteStore
 from config.settings import ChannelSettings, LLMSettings, ProfileSettings, Settings
 
@@ -37,11 +36,12 @@ CONSOLE = ChannelSettings(name="console", platform="console")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a command may replace: the source of lists, the store's file, arXiv's metadata, the clock."""
+    """What a command may replace: the source of lists, the store's file, arXiv's API, the full texts, the clock."""
 
     source: Source | None = None
     store: Path | None = None
     arxiv: bool = True
+    full_texts: FullTexts | None = None
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -67,14 +67,16 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
     settings, clock = loaded.settings, parts.clock
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqliteStore.open(parts.store or store_file(loaded)))
-        session = await stack.enter_async_context(aiohttp.ClientSession(headers={"User-Agent": user_agent(settings)}))
+        upstreams = await stack.enter_async_context(
+            Upstreams.opened(settings.sources, clock, store, user_agent(settings))
+        )
         llm = LiteLLM(model_options(settings.llm), store, clock) if settings.llm.model else None
         if llm:
             stack.push_async_callback(llm.aclose)
         reporter = Reporter(
-            lists=_lists(settings, parts, session, store),
-            metadata=_arxiv(settings, clock) if parts.arxiv else None,
-            full_texts=AbstractTexts(),
+            lists=_lists(parts, upstreams.lists, store),
+            metadata=upstreams.metadata if parts.arxiv else None,
+            full_texts=parts.full_texts or (upstreams.full_texts if parts.arxiv else AbstractTexts()),
             analyst=ModelAnalyst(llm, store) if llm else None,
             extractive=ExtractiveAnalyst(),
             store=store,
@@ -88,7 +90,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
             profiles=profiles(settings),
             clock=clock,
             store=store,
-            session=session,
+            session=upstreams.session,
             llm=llm,
             reporter=reporter,
             ondemand=OnDemand(reporter),
@@ -96,18 +98,11 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
         )
 
 
-def _lists(settings: Settings, parts: Parts, session: aiohttp.ClientSession, store: SqliteStore) -> DayLists:
+def _lists(parts: Parts, source: Source, store: SqliteStore) -> DayLists:
     """Lists as they are; those of a source that a command brought along are not kept."""
     if parts.source:
         return DayLists(parts.source, None, parts.clock)
-    return DayLists(HuggingFace(session, settings.sources.huggingface_url, parts.clock), store, parts.clock)
-
-
-def _arxiv(settings: Settings, clock: Clock) -> Arxiv:
-    sources = settings.sources
-    return Arxiv(
-        sources.arxiv_api_url, clock, user_agent=user_agent(settings), pause_seconds=sources.arxiv_pause_seconds
-    )
+    return DayLists(source, store, parts.clock)
 
 
 @asynccontextmanager

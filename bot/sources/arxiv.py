@@ -1,68 +1,41 @@
-"""What arXiv itself says of papers, through the `arxiv` package.
+"""What arXiv itself says of papers, read by the `arxiv` package.
 
 The package has no timeouts, ignores Retry-After, tries a refused request again and takes every body for a feed, even a
-block page or half a reply. So its transport is ours, and so are the tries. Manual and terms of the API:
-https://info.arxiv.org/help/api/user-manual.html, https://info.arxiv.org/help/api/tou.html
+block page or half a reply. So it never asks anybody: what was downloaded, at the pace that all requests to arXiv share,
+is handed to it. Manual and terms of the API: https://info.arxiv.org/help/api/user-manual.html,
+https://info.arxiv.org/help/api/tou.html
 """
 
-import asyncio
 import logging
 import re
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
+from urllib.parse import urlencode
 
 from bot.errors import InputError, SourceError
-from bot.interfaces import Clock
 from bot.models import ArxivId, Paper
-from bot.sources.pace import Pace, RefusedError, refused
+from bot.sources.download import Downloads, Wanted
+from bot.sources.pace import RefusedError
 from bot.sources.text import ABSTRACT, AUTHOR, AUTHORS, COMMENT, TITLE, one_line
-
-if TYPE_CHECKING:
-    import requests
+from bot.sources.threads import in_daemon_thread
 
 NAME = "arxiv"
-PAUSE_SECONDS = 3.0  # arXiv asks for at most one request every three seconds
-AFTER_A_BAN_SECONDS = 86_400.0  # arXiv asks clients that got a 403 to stop
 REPLY_BYTES = 10 * 2**20  # 2,000 papers, the most of one page, are about 4 MB
-CHUNK_BYTES = 2**16
+FEED = Wanted("application/atom+xml", REPLY_BYTES, seconds=90.0, one_try=30.0, read=20.0)
 _ERROR_ENTRY = re.compile(rb"<id>\s*https?://arxiv\.org/api/errors")
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """In seconds: to connect, between two pieces of the reply, and until its end."""
-
-    connect: float = 3.0
-    read: float = 20.0
-    total: float = 30.0
 
 
 class Arxiv:
-    """The arXiv API at `url` (the whole address, without a query). `user_agent` names a contact, as arXiv asks."""
+    """The arXiv API at `url` (the whole address, without a query)."""
 
-    def __init__(
-        self,
-        url: str,
-        clock: Clock,
-        *,
-        user_agent: str,
-        pause_seconds: float = PAUSE_SECONDS,
-        timeouts: Timeouts | None = None,
-    ) -> None:
+    def __init__(self, url: str, downloads: Downloads, wanted: Wanted = FEED) -> None:
         self._url = url
-        self._clock = clock
-        self._user_agent = user_agent
-        self._timeouts = timeouts or Timeouts()
-        self._pace = Pace(NAME, clock, apart=pause_seconds)
-        self._one_connection = threading.Lock()  # also against the thread of a request whose asker has gone
+        self._downloads = downloads
+        self._wanted = wanted
 
     async def papers(self, ids: Sequence[ArxivId]) -> Mapping[str, Paper]:
         # One malformed ID makes arXiv refuse all of them.
@@ -71,28 +44,33 @@ class Arxiv:
             logger.warning("malformed IDs not asked for", extra={"asked": len(asked), "given": len(ids)})
         if not asked:
             return {}
-        return await self._pace.ask(lambda: self._try(asked))
 
-    async def _try(self, asked: Mapping[str, ArxivId]) -> Mapping[str, Paper]:
-        found = await _in_daemon_thread(lambda: self._query([str(arxiv_id) for arxiv_id in asked.values()]))
+        async def read(content: bytes) -> Mapping[str, Paper]:
+            return await in_daemon_thread(lambda: _papers(_feed(content), len(asked)), NAME)
+
+        found = await self._downloads.get(self._address(list(asked.values())), self._wanted, read)
         strangers = len(found.keys() - asked.keys())
         if strangers:
             logger.warning("papers that nobody asked for left out", extra={"source": NAME, "papers": strangers})
         return {name: found[name] for name in asked if name in found}
 
-    def _query(self, ids: Sequence[str]) -> dict[str, Paper]:
-        import arxiv  # type: ignore[import-untyped]  # the package ships no types
+    def _address(self, ids: Sequence[ArxivId]) -> str:
+        query = {"id_list": ",".join(map(str, ids)), "start": 0, "max_results": len(ids)}
+        return f"{self._url}?{urlencode(query)}"
 
-        client = arxiv.Client(page_size=len(ids), delay_seconds=0, num_retries=0)
-        client.query_url_format = self._url + "?{}"
-        client._session = _OnePage(self._user_agent, self._timeouts, self._clock)  # noqa: SLF001  # its only way in
-        try:
-            with self._one_connection:
-                results = list(client.results(arxiv.Search(id_list=list(ids), max_results=len(ids))))
-        except (arxiv.ArxivError, ValueError) as error:
-            raise SourceError(f"{NAME}: the feed cannot be read", retryable=False) from error
-        papers = [_paper(result) for result in results]
-        return {paper.arxiv_id.id: paper for paper in papers if paper}
+
+def _papers(feed: bytes, most: int) -> dict[str, Paper]:
+    """The papers of a whole feed that answers a request for `most` of them."""
+    import arxiv  # type: ignore[import-untyped]  # the package ships no types
+
+    client = arxiv.Client(page_size=most, delay_seconds=0, num_retries=0)
+    client._session = _OnePage(feed)  # noqa: SLF001  # its only way in
+    try:
+        results = list(client.results(arxiv.Search(max_results=most)))
+    except (arxiv.ArxivError, ValueError) as error:
+        raise SourceError(f"{NAME}: the feed cannot be read", retryable=False) from error
+    papers = [_paper(result) for result in results]
+    return {paper.arxiv_id.id: paper for paper in papers if paper}
 
 
 @dataclass(slots=True)
@@ -104,48 +82,16 @@ class _Page:
 
 
 class _OnePage:
-    """The requests.Session of one query: one request, with timeouts, and only a whole feed counts as its reply."""
+    """The requests.Session of the arxiv package: it gets the page that we have, and nothing more."""
 
-    def __init__(self, user_agent: str, timeouts: Timeouts, clock: Clock) -> None:
-        self._headers = {"User-Agent": user_agent, "Accept": "application/atom+xml"}
-        self._timeouts = timeouts
-        self._clock = clock
-        self._asked = False
+    def __init__(self, feed: bytes) -> None:
+        self._feed: bytes | None = feed
 
-    def get(self, url: str, headers: Mapping[str, str]) -> _Page:  # noqa: ARG002  # the package's own User-Agent
-        import requests
-        import urllib3
-
-        if self._asked:
+    def get(self, url: str, headers: Mapping[str, str]) -> _Page:  # noqa: ARG002  # what it would ask somebody else
+        if self._feed is None:
             raise RefusedError(f"{NAME}: fewer papers than the feed counts", retryable=True)
-        self._asked = True
-        timeouts = (self._timeouts.connect, self._timeouts.read)
-        try:
-            with requests.get(url, headers=self._headers, timeout=timeouts, stream=True) as reply:
-                self._judge(reply)
-                return _Page(_feed(self._read(reply)))
-        except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-            raise RefusedError(f"{NAME}: no whole reply ({type(error).__name__})", retryable=True) from error
-        except requests.RequestException as error:
-            raise SourceError(f"{NAME}: the address cannot be used", retryable=False) from error
-
-    def _judge(self, reply: "requests.Response") -> None:
-        if reply.status_code == HTTPStatus.FORBIDDEN:
-            raise RefusedError(f"{NAME}: HTTP 403, which asks us to stop", retryable=False, wait=AFTER_A_BAN_SECONDS)
-        if reply.status_code != HTTPStatus.OK:
-            raise refused(NAME, reply.status_code, reply.headers, self._clock.now())
-
-    def _read(self, reply: "requests.Response") -> bytes:
-        """The body. The socket's timeout allows a byte now and then for ever, so the end has a time of its own."""
-        end = time.monotonic() + self._timeouts.total
-        content = bytearray()
-        while chunk := reply.raw.read1(CHUNK_BYTES, decode_content=True):
-            content += chunk
-            if time.monotonic() > end:
-                raise RefusedError(f"{NAME}: no end within {self._timeouts.total:g} seconds", retryable=True)
-            if len(content) > REPLY_BYTES:
-                raise SourceError(f"{NAME}: the reply is longer than {REPLY_BYTES} bytes", retryable=False)
-        return bytes(content)
+        page, self._feed = _Page(self._feed), None
+        return page
 
 
 def _feed(content: bytes) -> bytes:
@@ -180,29 +126,3 @@ def _well_formed(arxiv_id: ArxivId) -> bool:
         return ArxivId.parse(str(arxiv_id)) == arxiv_id
     except InputError:
         return False
-
-
-async def _in_daemon_thread(call: Callable[[], T]) -> T:
-    """Like asyncio.to_thread, but a request that hangs doesn't hold up the end of the process."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
-
-    def run() -> None:
-        outcome: tuple[T | None, BaseException | None]
-        try:
-            outcome = call(), None
-        except BaseException as error:  # noqa: BLE001  # handed to the asker, whatever it is
-            outcome = None, error
-        with suppress(RuntimeError):  # the loop may have ended meanwhile, and nobody waits any more
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=run, name=NAME, daemon=True).start()
-    return await future

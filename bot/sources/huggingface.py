@@ -88,7 +88,10 @@ class _Item(_Described):
 
 
 class HuggingFace:
-    """The lists of https://huggingface.co/papers. `session` brings the User-Agent; `url` is the origin."""
+    """The lists of https://huggingface.co/papers. `session` brings the User-Agent; `url` is the origin.
+
+    `pace` where other requests to the same service share it, else one with `tries` of its own.
+    """
 
     name = NAME
 
@@ -100,12 +103,13 @@ class HuggingFace:
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
         tries: int = TRIES,
+        pace: Pace | None = None,
     ) -> None:
         self._session = session
         self._url = f"{url.rstrip('/')}/api/daily_papers"
         self._clock = clock
         self._timeout = timeout_seconds
-        self._pace = Pace(NAME, clock, tries=tries)
+        self._pace = pace or Pace(NAME, clock, tries=tries)
 
     async def list_day(self, day: date) -> DayList:
         return await self._pace.ask(lambda: self._try(day))

@@ -1,10 +1,6 @@
-"""What can be read of a paper: for now its abstract, labelled as such."""
+"""What can be read of a paper: all of it where somebody serves it, else its abstract, labelled as such."""
 
-from bot.models import Basis, FullText, Paper, Section
+from bot.sources.fulltext.papertexts import AbstractTexts, Limits, PaperTexts, Upstream
+from bot.sources.fulltext.reading import Readers
 
-
-class AbstractTexts:
-    """Full texts that are abstracts. The section's ID is the one that prompts and proofs know: S0."""
-
-    async def fetch(self, paper: Paper) -> FullText:
-        return FullText(paper.arxiv_id, Basis.ABSTRACT, (Section("S0", "", "Abstract", paper.abstract),))
+__all__ = ["AbstractTexts", "Limits", "PaperTexts", "Readers", "Upstream"]
