@@ -29,6 +29,7 @@ from bot.report.document import (
     Mark,
     Note,
     Paragraph,
+    Picture,
     Ranking,
     RankingRow,
     Section,
@@ -160,6 +161,7 @@ def everything(language: str = "zh") -> Document:
     )
     return a_document(
         "digest",
+        a_picture(),
         Paragraph(looks),
         Note((Span("仅基于摘要"),), "warning"),
         Note((Span("一条说明"),)),
@@ -176,11 +178,16 @@ def everything(language: str = "zh") -> Document:
     )
 
 
+def a_picture() -> Picture:
+    url = "https://arxiv.org/html/2602.00001v2/x1.png"
+    return Picture(url, (Span("图 2", href=url), Span("：Overview of fθ.")), "图 2：Overview of fθ.")
+
+
 def long_dive(key: str = "2602.00001", points: int = 120) -> Document:
     sections = tuple(
         Section(name, f"节 {name}", (Items(tuple(_point(name, n) for n in range(points // 4))),)) for name in "ABCD"
     )
-    return a_document(key, *sections, title=(Span("Seeing Through Rain"),))
+    return a_document(key, a_picture(), *sections, title=(Span("Seeing Through Rain"),))
 
 
 def _point(section: str, number: int) -> Item:
@@ -193,6 +200,8 @@ def texts_of(document: Document) -> list[str]:
     found: list[str] = [_text(document.title)]
     for block in document.blocks:
         match block:
+            case Picture():
+                found.append(_text(block.caption))
             case Heading(spans) | Paragraph(spans) | Note(spans) | Footer(spans):
                 found.append(_text(spans))
             case Items(items):
@@ -252,6 +261,14 @@ async def test_parts_of_a_long_document_are_numbered_and_repeat_its_title(rig: R
             head = _bare(rig.shown(message))[:80]
             assert "SeeingThroughRain" in head
             assert f"（{part}/{len(messages)}）" in head
+
+
+async def test_the_picture_stands_in_the_first_message_of_a_document_and_in_no_other(rig: Rig):
+    first, *others = rig.channel.render([long_dive(points=480)])
+
+    picture = a_picture()
+    assert picture.url in first.payload
+    assert not any(picture.url in message.payload for message in others)
 
 
 async def test_every_message_is_accepted_as_it_was_rendered(rig: Rig):

@@ -521,11 +521,22 @@ def test_a_long_caption_ends_with_a_sentence_or_else_with_a_word(caption: str, k
     assert len(found) <= CAPTION_CHARACTERS
 
 
-def test_no_formula_of_a_caption_is_cut():
-    caption = "word " * 38 + "$" + "+".join("abcdefgh") + "$ is the sum of all that is wet"
-    found = shortened(title_spans(caption))
-    assert all(span.tex is None for span in found)
-    assert text_of(found) == "word " * 37 + "word…"
+@pytest.mark.parametrize(
+    ("caption", "kept"),
+    [
+        ("word " * 38 + "$a = b = c = d = e = f$ is the sum of all that is wet", "word " * 37 + "word…"),
+        ("word " * 36 + "$a = b$, $c = d = e = f = g$ is the sum of all", "word " * 36 + "a = b…"),
+        ("$" + " = ".join("abcdefghij" * 8) + "$", "…"),
+        ("word " * 36 + "$a = b$ ends. Then $c = d = e = f = g$", "word " * 36 + "a = b ends."),
+        ("A sum of all that is wet, $a = b$. " + "word " * 40, "A sum of all that is wet, a = b."),
+        ("A sum of all that is wet: $" + " = ".join("abcdefghij" * 8) + "$", "A sum of all that is wet…"),
+    ],
+)
+def test_no_formula_of_a_caption_is_cut(caption: str, kept: str):
+    whole = title_spans(caption)
+    found = shortened(whole)
+    assert text_of(found) == kept
+    assert {span.tex for span in found if span.tex} <= {span.tex for span in whole}
 
 
 def test_the_beginning_of_a_text_is_whole_words():

@@ -17,7 +17,7 @@ from bot.channels.console import ConsoleChannel
 from bot.channels.console.prose import breaks
 from bot.errors import Outcome, SendError
 from bot.interfaces import Thread
-from bot.models import Address, PartKind, PlatformName, Ranked
+from bot.models import Address, Figure, PartKind, PlatformName, Ranked
 from bot.report import compose, document
 from bot.report.document import Document, Links, Span
 from bot.texts import load
@@ -154,6 +154,17 @@ async def test_a_deep_dive_repeats_no_address_that_it_shows_already():
     text = await shown(compose.deep_dive(a_deep_dive(), ZH))
     assert text.count("arxiv.org/abs/2602.00001") == 1
     assert "PDF https://arxiv.org/pdf/2602.00001" in text
+
+
+FIGURE = Figure("Figure 2", "Overview of $x_t$.", "https://arxiv.org/html/2602.00001v2/x1.png")
+
+
+async def test_a_figure_is_its_caption_and_its_address():
+    text = await shown(compose.deep_dive(a_deep_dive(figure=FIGURE), ZH))
+    lines = [line.strip("│ ") for line in text.splitlines()]
+    at = lines.index("图 2：Overview of xₜ.")
+    assert lines[at - 2] == "Seeing Through Rain 1: Restoration by Flow Matching"
+    assert lines[at + 1] == FIGURE.url
 
 
 def test_a_payload_is_json_that_names_every_block():

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from bot.models import ArxivId, Basis, Paper, Ranked, ReportKey
+from bot.models import ArxivId, Basis, Figure, Paper, Ranked, ReportKey
 from bot.report import compose, document, page
 from bot.report.document import Document, Links, Span, is_web_url
 from bot.report.markdown import markdown
@@ -153,9 +153,61 @@ def test_a_single_deep_dive_is_a_page_of_its_own():
 
 def test_several_deep_dives_of_a_paper_say_which_is_which():
     dive = compose.deep_dive(a_deep_dive(), ZH)
-    outline = Outline(a_page(replace(dive, key="2026-02-25-default-zh"), replace(dive, key="2026-02-25-default-en")))
-    assert "2026-02-25-default-en" in [text.strip() for text in outline.text]
-    assert [article["id"] for article in outline.all("article")] == ["2026-02-25-default-zh", "2026-02-25-default-en"]
+    keys = {
+        "first": ReportKey(date(2026, 2, 25), "default", "zh"),
+        "second": ReportKey(date(2026, 2, 24), "x", "fr", 2),
+    }
+    names = {key: page.report_name(report, ZH) for key, report in keys.items()}
+    outline = Outline(a_page(*(replace(dive, key=key) for key in keys), names=names))
+    shown = [text.strip() for text in outline.text]
+    assert "2026-02-25 · default · 中文" in shown
+    assert "2026-02-24 · x · fr · 更正" in shown
+    assert [article["id"] for article in outline.all("article")] == list(keys)
+
+
+FIGURE = Figure("Figure 2", "Overview of $f_\\theta$, not <b>bold</b>.", "https://arxiv.org/html/2602.00001v2/x1.png")
+
+
+def test_a_figure_heads_its_deep_dive_and_is_fetched_late_and_without_a_referrer():
+    text = a_page(compose.deep_dive(a_deep_dive(figure=FIGURE), ZH))
+    outline = Outline(text)
+    (image,) = outline.all("img")
+    assert image == {
+        "src": FIGURE.url,
+        "alt": "图 2：Overview of f_θ, not <b>bold</b>.",
+        "data-missing": "图片没有加载出来。",
+        "loading": "lazy",
+        "decoding": "async",
+        "referrerpolicy": "no-referrer",
+    }
+    assert text.index("</header>") < text.index("<figure") < text.index('<dl class="fields">')
+    assert "<figcaption>" in text
+    assert f'<a href="{FIGURE.url}" rel="noopener">图 2</a>：Overview of <span class="keep"><math' in text
+    assert "img-src data: https://arxiv.org;" in page.content_security_policy()
+
+
+def test_a_picture_of_another_place_is_but_its_caption():
+    picture = document.Picture("https://evil.example/x.png", (Span("图 2"),), "alt")
+    made = Document("digest", (Span("day"),), (picture,), "", "zh")
+    assert not Outline(a_page(made)).all("img")
+    assert "<figcaption>图 2</figcaption>" in a_page(made)
+    assert "evil" not in markdown([made], ZH)
+    assert "\n图 2\n" in markdown([made], ZH)
+
+
+def test_a_figure_in_a_markdown_file_is_an_image_over_its_caption():
+    text = markdown([compose.deep_dive(a_deep_dive(figure=FIGURE), EN)], EN)
+    assert rf"![Figure 2: Overview of f\_θ, not \<b\>bold\</b\>.]({FIGURE.url})" in text
+    assert rf"[Figure 2]({FIGURE.url}): Overview of $f_\theta$, not \<b\>bold\</b\>." in text
+
+
+def test_formulas_in_a_quote_are_set_as_formulas():
+    point = a_point(quote="a mask $m^2$ in snake_case and *stars*")
+    dive = a_deep_dive()
+    made = compose.deep_dive(replace(dive, sections=(replace(dive.sections[0], points=(point,)),)), EN)
+    assert '<blockquote class="quote" lang="en"><p>a mask <math' in a_page(made, texts=EN)
+    assert "in snake_case and *stars*</p>" in a_page(made, texts=EN)
+    assert r"“a mask $m^2$ in snake\_case and \*stars\*”" in markdown([made], EN)
 
 
 def test_the_small_print_thanks_arxiv_and_names_the_prompts():

@@ -40,6 +40,7 @@ from bot.report.document import (
     Mark,
     Note,
     Paragraph,
+    Picture,
     Ranking,
     RankingRow,
     Section,
@@ -237,6 +238,53 @@ def test_every_block_is_shown_as_its_readers_expect() -> None:
             f"[ arXiv ]  [ {'x' * 74}… ]",
         )
     )
+
+
+FIGURE = "https://arxiv.org/html/2602.00001v2/x1.png"
+
+
+def a_picture(url: str = FIGURE, words: str = "Overview of <!here> fθ.") -> Picture:
+    return Picture(url, (Span("图 2", href=url), Span("："), Span(words)), f"图 2：{words}")
+
+
+def test_the_figure_heads_the_first_reply_of_its_deep_dive() -> None:
+    sections = tuple(Section("s", f"节 {n}", (Items((Item(plain("雨" * 900)),) * 6),)) for n in range(4))
+    parts = payloads(a_document(a_picture(), *sections))
+    assert len(parts) > 1
+    header, image, *_ = parts[0]["blocks"]
+    assert header["type"] == "header"
+    assert image == {
+        "type": "image",
+        "image_url": FIGURE,
+        "alt_text": "图 2：Overview of <\u200b!here> fθ.",
+        "title": {"type": "plain_text", "text": "图 2：Overview of <\u200b!here> fθ.", "emoji": False},
+    }
+    assert not any(rules.has_pictures(part["blocks"]) for part in parts[1:])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://arxiv.org/html/2602.00001v2/x1.svg",
+        "https://arxiv.org/html/2602.00001v2/x1.webp",
+        "https://evil.example/x1.png",
+        "https://arxiv.org/html/../x1.png",
+    ],
+)
+def test_a_picture_that_slack_would_not_show_is_its_caption(url: str) -> None:
+    (payload,) = payloads(a_document(a_picture(url, "Overview.")))
+    assert not rules.has_pictures(payload["blocks"])
+    assert "_图 2_：Overview." in seen(payload)
+
+
+def test_a_picture_without_words_has_some_for_those_who_do_not_see_it() -> None:
+    (payload,) = payloads(a_document(Picture(FIGURE, (), "")))
+    assert payload["blocks"][1] == {"type": "image", "image_url": FIGURE, "alt_text": FIGURE}
+
+
+def test_a_picture_with_too_many_words_is_still_taken() -> None:
+    (payload,) = payloads(a_document(a_picture(words="x" * 5_000)))
+    assert rules.has_pictures(payload["blocks"])
 
 
 def test_small_print_that_a_context_block_cannot_hold_becomes_a_paragraph() -> None:
@@ -475,6 +523,66 @@ async def test_blocks_that_slack_refuses_are_sent_as_text_with_everything_they_s
         )
         assert await channel.find("d~0", NEW, SINCE) == (stamp,)
     assert code in caplog.text
+
+
+async def test_a_figure_that_slack_cannot_fetch_becomes_a_link_and_the_rest_is_as_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    document = a_document(a_picture(words="Overview."), Paragraph((Span("Deep", bold=True),)))
+    async with slack(pictures=False) as (server, channel):
+        (stamp,) = await channel.send("d~0", channel.render([document])[0], NEW)
+        (message,) = server.posted()
+        assert message["ts"] == stamp
+        assert rules.as_seen(message) == ["【Day】", "", "_图 2：Overview._", "", "*Deep*"]
+        assert len(server.asked) == 2
+        assert await channel.find("d~0", NEW, SINCE) == (stamp,)
+    assert "sent without pictures" in caplog.text
+
+
+async def test_a_figure_that_slack_fetches_stands_in_the_channel() -> None:
+    async with slack() as (server, channel):
+        await channel.send("d~0", channel.render([a_document(a_picture(words="Overview."))])[0], NEW)
+        assert rules.as_seen(server.posted()[0])[2] == "▣ 图 2：Overview."
+        assert len(server.asked) == 1
+
+
+async def test_blocks_that_are_refused_without_the_figure_too_are_sent_as_text() -> None:
+    async with slack(pictures=False) as (server, channel):
+        server.fail("chat.postMessage", says("invalid_blocks"), says("invalid_blocks"))
+        await channel.send("d~0", channel.render([a_document(a_picture(words="Overview."))])[0], NEW)
+        assert server.posted()[0]["text"] == f"Day\n\n图 2：Overview. ({FIGURE})"
+        assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("fault", [post_then_cut, post_then_500])
+async def test_an_unclear_answer_to_a_figure_is_not_followed_by_another_message(fault: Any) -> None:
+    async with slack() as (server, channel):
+        server.fail("chat.postMessage", fault)
+        error = await failing(channel, channel.render([a_document(a_picture())])[0])
+        assert error.outcome is Outcome.UNKNOWN
+        assert len(server.posted()) == 1
+
+
+def test_a_picture_is_named_with_its_address_in_plain_text() -> None:
+    (payload,) = payloads(a_document(Picture(FIGURE, (), "alt")))
+    assert as_text(payload["blocks"]) == f"Day\n\nalt ({FIGURE})"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"alt_text": ""}, "image alt_text"),
+        ({"alt_text": "x" * 2_001}, "image alt_text"),
+        ({"title": {"type": "plain_text", "text": "x" * 2_001}}, "image title"),
+        ({"image_url": "ftp://a.b/x.png"}, "image url"),
+        ({"image_url": "https://a.b/x.svg"}, rules.UNFETCHABLE),
+    ],
+)
+def test_the_stand_in_refuses_pictures_as_slack_does(change: dict[str, Any], reason: str) -> None:
+    image = {"type": "image", "image_url": FIGURE, "alt_text": "alt"} | change
+    with pytest.raises(rules.RefusedError) as caught:
+        rules.content({"text": "x", "blocks": [image]})
+    assert reason in str(caught.value.answer["response_metadata"])
 
 
 async def test_a_text_that_is_refused_too_is_refused_for_good() -> None:

@@ -1,17 +1,19 @@
 """The Telegram channel: what it writes, judged by TDLib's own parser, and what it knows of a send."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from telegram import Bot
+from telegram import Bot, LinkPreviewOptions
 from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError, TimedOut
 
 from bot import texts
@@ -25,8 +27,10 @@ from bot.interfaces import SEND_SECONDS, Thread
 from bot.models import (
     Address,
     ArxivId,
+    Basis,
     DeepDive,
     DeepDiveSection,
+    Figure,
     Message,
     Paper,
     PartKind,
@@ -50,6 +54,7 @@ from bot.report.document import (
     Mark,
     Note,
     Paragraph,
+    Picture,
     Ranking,
     RankingRow,
     Section,
@@ -670,6 +675,148 @@ async def test_every_message_of_a_long_digest_gets_its_links(channel: Join, tele
     assert (first.edits, second.edits) == (1, 1)
 
 
+# The overview figure
+
+
+FIGURE = "https://arxiv.org/html/2602.00001v2/x1.png"
+
+
+def a_picture(url: str = FIGURE) -> Picture:
+    caption = (Span("图 2", href=url), Span("："), Span("Overview of "), Span("fθ", tex="f_\\theta"), Span("."))
+    return Picture(url, caption, "图 2：Overview of fθ.")
+
+
+async def test_the_figure_is_a_large_preview_above_the_text_with_its_caption_under_the_title(
+    channel: Join, telegram: TelegramStandIn
+):
+    await post(channel(telegram), a_picture(), paragraph("Deep."))
+
+    (message,) = telegram.messages()
+    assert message.preview == FIGURE
+    assert as_read(message) == "*🚀 Papers*\n\n‹_图 2_›_：Overview of fθ._\n\nDeep."
+    assert message.links == {"图 2": FIGURE}
+
+
+async def test_only_the_first_part_of_a_long_deep_dive_has_the_figure(channel: Join, telegram: TelegramStandIn):
+    sections = [section(*["流匹配模型把雨中照片变回晴天。" * 12] * 12, title=f"节 {n}") for n in range(3)]
+    await deliver(channel(telegram), [a_document(a_picture(), *sections)])
+
+    previews = [message.preview for message in telegram.messages()]
+    assert len(previews) > 1
+    assert previews == [FIGURE, *[""] * (len(previews) - 1)]
+    assert "（1/" in telegram.messages()[0].text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://arxiv.org/html/2602.00001v2/x1.svg",
+        "https://evil.example/x1.png",
+        "https://arxiv.org/html/../x1.png",
+        "https://arxiv.org/html/x 1.png",
+        "http://arxiv.org/html/x1.png",
+    ],
+)
+async def test_nothing_but_a_picture_of_arxiv_is_previewed(channel: Join, telegram: TelegramStandIn, url: str):
+    await post(channel(telegram), a_picture(url))
+
+    (message,) = telegram.messages()
+    assert message.preview == ""
+    assert "图 2：Overview of fθ." in message.text
+
+
+async def test_a_figure_that_is_not_at_the_head_is_its_caption(channel: Join, telegram: TelegramStandIn):
+    await post(channel(telegram), paragraph("Deep."), a_picture())
+
+    assert telegram.messages()[0].preview == ""
+
+
+@pytest.mark.parametrize("words", ["WEBPAGE_URL_INVALID", "Wrong HTTP URL specified", "can't use the link preview"])
+async def test_a_refused_figure_costs_the_figure_alone(
+    channel: Join, telegram: TelegramStandIn, caplog: pytest.LogCaptureFixture, words: str
+):
+    telegram.faults.append(refused(words))
+
+    await post(channel(telegram), a_picture(), paragraph(Span("bold", bold=True)))
+
+    (message,) = telegram.messages()
+    assert message.preview == ""
+    assert message.marked("bold") == ["🚀 Papers", "bold"]
+    assert telegram.sends == 2
+    assert "picture refused" in caplog.text
+
+
+async def test_refused_links_cost_the_figure_first_and_then_the_looks(channel: Join, telegram: TelegramStandIn):
+    telegram.faults.extend([refused("Wrong HTTP URL"), refused("Wrong HTTP URL")])
+
+    await post(channel(telegram), a_picture())
+
+    (message,) = telegram.messages()
+    assert (message.preview, message.entities, telegram.sends) == ("", [], 3)
+
+
+async def test_an_unclear_answer_to_a_figure_is_not_followed_by_another_message(
+    channel: Join, telegram: TelegramStandIn
+):
+    telegram.faults.append(dropped(handled=True))
+
+    with pytest.raises(SendError) as caught:
+        await post(channel(telegram), a_picture())
+
+    assert (caught.value.outcome, telegram.sends, len(telegram.messages())) == (Outcome.UNKNOWN, 1, 1)
+
+
+def illustrated_documents() -> list[Document]:
+    digest, *others = linked_documents()
+    return [replace(digest, blocks=(a_picture(), *digest.blocks)), *others]
+
+
+async def test_the_edit_that_links_a_message_keeps_its_figure(channel: Join, telegram: TelegramStandIn):
+    await deliver(channel(telegram), illustrated_documents())
+
+    digest = telegram.messages()[0]
+    assert (digest.preview, digest.edits) == (FIGURE, 1)
+    assert "Rain" in digest.links
+
+
+async def test_the_edit_is_made_without_a_figure_that_is_refused(channel: Join, telegram: TelegramStandIn):
+    team = channel(telegram)
+    *posts, link = team.render(illustrated_documents())
+    sent = {message.document: (await team.send("key", message, NOBODY))[0] for message in posts}
+    telegram.faults.append(refused("WEBPAGE_URL_INVALID"))
+
+    assert await team.send("key~3", link, Thread(None, sent)) == (sent["digest"],)
+
+    digest = telegram.messages()[0]
+    assert (digest.preview, digest.edits) == ("", 1)
+
+
+async def test_a_part_that_an_earlier_version_froze_is_sent_as_it_was(channel: Join, telegram: TelegramStandIn):
+    frozen = '{"entities":[],"keyboard":[],"silent":false,"text":"🚀 Papers"}'
+
+    await channel(telegram).send("key~0", Message(PartKind.POST, "digest", frozen), NOBODY)
+
+    assert (telegram.messages()[0].text, telegram.messages()[0].preview) == ("🚀 Papers", "")
+
+
+async def test_a_deep_dive_over_a_full_text_reads_well(channel: Join, telegram: TelegramStandIn):
+    figure = Figure("Figure 2", "Overview of $f_\\theta$. A mask network finds wet pixels.", FIGURE)
+    dive = a_deep_dive(a_paper(1, arxiv_id=ArxivId("2602.00001", 2)), basis=Basis.HTML, figure=figure, left_out=("S0",))
+
+    await deliver(channel(telegram), [compose.deep_dive(dive, texts.load("zh"))])
+
+    (message,) = telegram.messages()
+    lines = as_read(message, width=10_000).splitlines()
+    assert message.preview == FIGURE
+    assert lines[:3] == [
+        "*Seeing Through Rain 1: Restoration by Flow Matching*",
+        "",
+        "‹_图 2_›_：Overview of f_θ. A mask network finds wet pixels._",
+    ]
+    assert "*依据* 全文（HTML），v2" in lines
+    assert not message.auto_links
+
+
 # A whole day
 
 
@@ -1077,3 +1224,22 @@ async def test_the_stand_in_lets_one_poller_live(telegram: TelegramStandIn):
         (update,) = await second
         assert update.message is not None
         assert update.message.text == "/top"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"url": FIGURE, "prefer_large_media": True, "show_above_text": True, "caption": "x"}, "can't parse"),
+        ({"url": FIGURE, "prefer_large_media": "yes", "show_above_text": True}, "can't parse"),
+        ({"url": "note", "prefer_large_media": True, "show_above_text": True}, "WEBPAGE_URL_INVALID"),
+        ({"url": FIGURE}, "left to chance"),
+        ({}, "left to chance"),
+        ({"is_disabled": True, "url": FIGURE}, "has no look"),
+    ],
+)
+async def test_the_stand_in_is_strict_about_previews(bot_at: Callable[..., Bot], options: dict[str, Any], words: str):
+    async with TelegramStandIn(strict=False) as telegram:
+        bot = bot_at(telegram.url)
+        with contextlib.suppress(BadRequest):
+            await bot.send_message(GROUP, "x", link_preview_options=LinkPreviewOptions(api_kwargs=options))
+        assert words in telegram.violations[0]

@@ -151,6 +151,7 @@ async def test_a_papers_page_holds_what_every_report_said_of_it(browser):
     text = (await browser.get("/papers/2602.00001")).text
     assert text.count('id="2026-02-25-default-') == 2
     assert 'id="2026-02-24-rain_team-2-zh"' in text
+    assert '<p class="kicker">2026-02-24 · rain_team-2 · 中文</p>' in text
 
 
 async def test_a_report_can_be_had_as_markdown(browser):

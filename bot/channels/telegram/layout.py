@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
-from bot.channels.split import Border, Piece, cut, pack
+from bot.channels.split import Border, Piece, cut, merged, pack
 from bot.channels.telegram.entities import Styled, bold, styled, units
 from bot.report.document import (
     Block,
@@ -143,7 +143,7 @@ def _block(block: Block, name: str, language: str) -> Iterator[Piece[Line]]:
     match block:
         case Picture():
             # The picture itself is the message's preview, which has no caption; its words lead there if it fails.
-            yield from _cut(tuple(replace(span, italic=True) for span in block.caption), Line(Styled()))
+            yield from _cut(_italic(block.caption), Line(Styled()))
         case Heading(spans):
             yield from _cut(bold(spans), Line(Styled()), Border.GOOD)
         case Paragraph(spans) | Footer(spans):
@@ -162,6 +162,11 @@ def _block(block: Block, name: str, language: str) -> Iterator[Piece[Line]]:
             yield from _fields(pairs)
         case Divider():
             yield _piece(Line(Styled(RULE)))
+
+
+def _italic(spans: Spans) -> Spans:
+    """The same words in italics, formulas among them: each look takes an entity, and they are few."""
+    return merged(tuple(replace(span, italic=True, tex=None) for span in spans))
 
 
 def _section(section: Section, name: str, language: str) -> Iterator[Piece[Line]]:

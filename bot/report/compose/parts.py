@@ -11,6 +11,7 @@ from bot.report.document import Span, Spans
 from bot.texts import Texts
 
 SEPARATOR = " · "
+TRAILING = " ,;:([–—-，、；：（"  # what does not stand before an ellipsis
 _WORD_END = re.compile(r"(?=\s)|(?<=[\u3400-\u9fff，、；：])")  # before a blank, behind a Chinese character
 
 
@@ -49,4 +50,4 @@ def beginning(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     end = max((found.end() for found in _WORD_END.finditer(text[:limit])), default=0) or limit - 1
-    return text[: min(end, limit - 1)].rstrip(" ,.;:([–—-，、；：") + "…"
+    return text[: min(end, limit - 1)].rstrip(TRAILING) + "…"

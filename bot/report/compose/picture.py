@@ -1,11 +1,12 @@
 """The paper's overview figure at the head of a deep dive, its caption made short."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bot.models import Figure
 from bot.report import document
-from bot.report.compose.parts import beginning
+from bot.report.compose.parts import TRAILING, beginning
 from bot.report.document import Span, Spans, is_picture_url, text_of
 from bot.report.inline import title_spans, visible
 from bot.texts import Texts
@@ -15,7 +16,7 @@ LEAST_SENTENCE = 20  # characters; a caption that ends in "Overview." says less 
 _NUMBERED = re.compile(r"(?:fig(?:ure)?\.?|图|圖)\s*(?P<number>[0-9A-Z][0-9A-Za-z.\-]{0,7}?)[.:：]?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|[。！？]")
 _ABBREVIATED = re.compile(
-    r"(?:\b(?:e\.g|i\.e|vs|cf|al|etc|figs?|eqs?|secs?|tabs?|refs?|resp|w\.r\.t|approx)|\W\w)\.$", re.I
+    r"(?:\b(?:e\.g|i\.e|vs|cf|al|etc|figs?|eqs?|secs?|tabs?|refs?|resp|w\.r\.t|approx)|\W(?-i:[A-Z]))\.$", re.I
 )
 
 
@@ -53,13 +54,16 @@ def shortened(caption: Spans) -> Spans:
 
 def _until(spans: Spans, end: int) -> Spans:
     """The spans of the first `end` characters, without a formula that goes on behind them."""
-    kept: list[Span] = []
+    kept = tuple(_cut(spans, end))
+    if kept and kept[-1].tex is None:
+        return (*kept[:-1], replace(kept[-1], text=kept[-1].text.rstrip(TRAILING)))
+    return kept
+
+
+def _cut(spans: Spans, end: int) -> Iterator[Span]:
     for span in spans:
-        if end <= 0:
-            break
         if len(span.text) <= end:
-            kept.append(span)
-        elif span.tex is None:
-            kept.append(replace(span, text=span.text[:end]))
+            yield span
+        elif span.tex is None and end > 0:
+            yield replace(span, text=span.text[:end])
         end -= len(span.text)
-    return tuple(kept)
