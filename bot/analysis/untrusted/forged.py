@@ -20,7 +20,11 @@ _PATTERNS = tuple(
         r"\b(?:tool|function)[ _](?:call|result|response|output|message)\b\W{0,3}[:={>]",
         r"\b(?:system|developer|admin\w*|operator) (?:prompt|message|notice|override|note|update)\s{0,2}[:：>\]]",
         r"系统(?:提示词?|指令|消息|通知)\s{0,2}[:：]|新的?(?:指令|要求|任务)\s{0,2}[:：]|(?:用户|助手|系统)[:：]",
+        r"```\s{0,2}(?:system|instruction|prompt)",
+        r"^\W*(?:ai|a\.i\.|llms?|bots?|language models?|chatbots?)\W{0,2}[:：](?!:)",
         # replies
+        r"\bpaper \w\b.{0,40}(?:->|=>|→)\s{0,2}(?:100|10|9\d|ten)\b",
+        r"(?:min(?:imum)?|default|final|base|overall|total)[ _]score\s{0,2}[:=]\s{0,2}(?:10|100|9\d|ten)\b(?!\.)",
         rf"[\"']{_FIELD}[\"']\s{{0,3}}:\s{{0,3}}[\"'\[]?(?:\d|true|false)",
         r"[\"'](?:quote|kind|reason|section)[\"']\s{0,3}:\s{0,3}[\"']",
         rf"(?:^|[\s,;{{(|*-]){_FIELD}\W{{0,3}}[:=]\W{{0,3}}(?:10|100|9\d|ten|true|false|fullmarks)\b(?!\.\d)",

@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.analysis.untrusted.characters import folded
 
-CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"  # scripts that are searched, not split, for words
+CJK = "\u0600-\u06ff\u0900-\u097f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"  # scripts that are searched, not split, for words
 LONGEST = 28  # letters of a word or phrase that is looked up
 LEAST_JOINED = 5  # letters of a word that may be put together from pieces: shorter ones come about by chance
 LEAST_RUN_ON = 12  # letters from which an unknown word may be several written together
@@ -111,6 +111,7 @@ def look_up(word: str) -> Word:
     return Word(concepts, known.orders.get(word, 0), word in known.beginnings)
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def run_on(word: str) -> tuple[str, ...]:
     """The known words of a long unknown one that is mostly made of such: "ignoreallpreviousinstructions"."""
     found, at, known = [], 0, lexicon()

@@ -6,6 +6,7 @@ meet the rule, all of them go. Short pieces and those that end in the middle of 
 neighbours, so that an instruction that is spread over sentences, lines, cells or sections is found as well.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -20,6 +21,8 @@ REDACTED = "[…]"
 _SHORT = 8  # words: a piece of at most so many is a fragment, which may belong to what stands beside it
 _APART = 7  # words that the border between two whole sentences counts for
 _CODED_WITHIN = 12  # words
+_TAGS = re.compile("[\U000e0020-\U000e007e]")
+_LEAST_TAGGED = 12  # characters; a flag emoji has at most six
 _DEPTH = 2  # encodings inside one another
 _MOST_NEIGHBOURS = 3  # pieces on either side of an instruction that may be more of it
 
@@ -53,8 +56,8 @@ def redact_all(texts: Sequence[str]) -> tuple[Redaction, ...]:
     parts = [split(text) for text in decoded]
     flagged = _flagged([part[::2] for part in parts])
     return tuple(
-        _redaction(part, gone, suspicious=text != before)
-        for part, gone, text, before in zip(parts, flagged, decoded, cleaned, strict=True)
+        _redaction(part, gone, suspicious=text != before or _is_tagged(raw))
+        for part, gone, text, before, raw in zip(parts, flagged, decoded, cleaned, texts, strict=True)
     )
 
 
@@ -66,6 +69,11 @@ def instructs(sentence: str) -> bool:
 def _redaction(parts: Sequence[str], gone: frozenset[int], *, suspicious: bool) -> Redaction:
     seen = [REDACTED if index % 2 == 0 and index // 2 in gone else part for index, part in enumerate(parts)]
     return Redaction("".join(seen), suspicious or bool(gone))
+
+
+def _is_tagged(raw: str) -> bool:
+    """Does it say something in tag characters, which nobody sees (and which are taken out in any case)?"""
+    return not raw.isascii() and len(_TAGS.findall(raw)) >= _LEAST_TAGGED
 
 
 def _without_blobs(text: str, depth: int) -> str:

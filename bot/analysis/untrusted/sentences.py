@@ -22,13 +22,14 @@ _SPACED_CJK = re.compile(rf"[{CJK}](?:[^\w{CJK}]{{1,2}}[{CJK}](?![{CJK}])){{3,}}
 _BETWEEN_CJK = re.compile(rf"(?<=[{CJK}])[ \t\n]+(?=[{CJK}])")
 _NOT_WORD = re.compile(r"[\W_]+")
 _FULL_MARKS = re.compile(
-    r"(?<![\d./])(?:10{1,2}|9|5)\s*(?:/|out of)\s*(?:10{1,2}|5)(?![\d./])"
+    r"(?<![\d./])(?:10{1,2}|9|5)\s*(?:/|out of|of)\s*(?:10{1,2}|5)(?![\d./])"
     r"|(?<![\d.])(?:100|10|一百|十)\s*分(?=[。，、！；：,.;!)\s]|$)|(?<=[给打评])(?:100|10|一百|十)\s*分(?![之钟类割辨支])"
 )
 _TOKEN = re.compile(
     rf"([a-z0-9@$\u0370-\u058f\u13a0-\u13ff]+)|([{CJK}]+)|([.!?:;,()\[\]{{}}\"|…。，：；！？、“”「」—–])"
 )
-_CHINESE_WIDTH = 0.5  # words that one Chinese character counts for
+_CHINESE_WIDTH, _OTHER_WIDTH = 0.5, 0.2  # words that one character counts for: of Chinese, of Hindi or Arabic
+_CHINESE = "\u3040"  # where the former begin
 _PIECES_OF_WORD = 24  # at most so many pieces make one word
 _TEN = {"10", "100"}
 
@@ -104,17 +105,17 @@ def _words(text: str) -> tuple[list[Found], float]:
             continue
         if kind == "cjk":
             found.extend(_searched(token, at))
-            at += len(token) * _CHINESE_WIDTH
+            at += len(token) * _width(token)
             fresh, index, before = False, index + 1, ""
             continue
         word, used = _joined(tokens, index)
         order = word.as_order if fresh or before in known.leads or (ordered and before in known.joints) else 0
         if before in known.subjects:
             order, word = 0, replace(word, concepts=word.concepts & ~known.told_of)
-        if concepts := word.concepts | order:
+        if len(token) >= LEAST_RUN_ON and token not in known.exact and (parts := run_on(token)):
+            found.extend(_each(parts, at))
+        elif concepts := word.concepts | order:
             found.append(Found(at, concepts))
-        elif len(token) >= LEAST_RUN_ON:
-            found.extend(_run_on(token, at))
         ordered = ordered or bool(order)
         fresh, before = False, tokens[index + used - 1][0]
         index, at = index + used, at + used
@@ -143,15 +144,19 @@ def _joined(tokens: list[tuple[str, str]], index: int) -> tuple[Word, int]:
     return best, used
 
 
-def _run_on(token: str, at: float) -> Iterator[Found]:
-    """The words of a token that was written without spaces; each may be an order."""
-    for number, part in enumerate(run_on(token)):
+def _each(words: tuple[str, ...], at: float) -> Iterator[Found]:
+    """Words that were written together; each may be an order."""
+    for number, part in enumerate(words):
         word = look_up(part)
         yield Found(at + number, word.concepts | word.as_order)
 
 
+def _width(run: str) -> float:
+    return _CHINESE_WIDTH if run[0] >= _CHINESE else _OTHER_WIDTH
+
+
 def _searched(run: str, at: float) -> Iterator[Found]:
-    known = lexicon()
+    known, width = lexicon(), _width(run)
     for match in known.cjk.finditer(run):
         concepts = known.exact.get(match[0], 0) | known.stems.get(match[0], 0) | known.coded.get(match[0], 0)
-        yield Found(at + match.start() * _CHINESE_WIDTH, concepts)
+        yield Found(at + match.start() * width, concepts)
