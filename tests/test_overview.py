@@ -6,6 +6,7 @@ import pytest
 
 from bot.analysis.overview import overview
 from bot.models import ArxivId, Figure, Section
+from bot.sources.fulltext import latexml
 from tests.fakes import SHARED_DATA
 
 URL = "https://arxiv.org/html/2602.00001v1/x1.png"
@@ -57,6 +58,9 @@ OVERVIEWS = [
     "A schematic of the flow between $x_0$ and $x_1$.",
     "General framework for rain-aware restoration.",
     "The full system.",
+    "Block diagram of the proposed network.",
+    "Flowchart of our approach.",
+    "Overview of the multi-task framework.",
     "所提方法的总体框架。",
     "本文方法的流程图：先定位雨滴，再逐步复原。",
     "RainFlow 框架总览。",
@@ -99,6 +103,10 @@ OTHERS = [
     "User study interface of the whole system.",
     "Prompt template of our pipeline.",
     "Runtime of the full pipeline.",
+    "Overview of the four tasks.",
+    "Overview of our contributions.",
+    "Overview of the evaluation protocol.",
+    "Experimental pipeline of our system.",
     "",
     "与现有方法的对比。",
     "数据集总览。",
@@ -175,7 +183,6 @@ def test_a_figure_that_nobody_could_open_is_none():
 
 @pytest.mark.shared_data
 def test_the_transformers_overview_is_its_architecture():
-    latexml = pytest.importorskip("bot.sources.fulltext.latexml")
     file = SHARED_DATA / "arxiv_html" / "1706.03762v7.html"
     text = latexml.read(file.read_bytes(), ArxivId("1706.03762", 7))
     found = overview(text.sections)

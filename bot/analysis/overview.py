@@ -50,8 +50,8 @@ _PLACES: tuple[tuple[re.Pattern[str], _Place | None], ...] = (
 )
 
 _THING = (
-    r"(?:framework|pipeline|architecture|workflow|method(?:ology)?|approach|model|system|network|paradigm|algorithm"
-    r"|scheme|structure|design|process|procedure)"
+    r"(?:framework|pipeline|architecture|workflow|flow-?chart|method(?:ology)?|approach|model|system|network|paradigm"
+    r"|algorithm|scheme|structure|design|process|procedure)"
 )
 _OURS = r"(?:our|the proposed|proposed|the (?:overall|full|whole|entire|complete))"
 _NAME = r"(?-i:[A-Z][\w-]*[A-Z0-9][\w-]*)"  # RainFlow, GAN, ViT-2
@@ -65,7 +65,7 @@ _OUTRIGHT = _pattern(
     r"(?:本文|所提|我们)[^。，]{0,12}(?:方法|框架|模型|流程|架构)",
 )
 _LIKELY = _pattern(  # one of the paper's constructions, most often the whole
-    r"\b(?:framework|pipeline|architecture|workflow|schematic)s?\b",
+    r"\b(?:framework|pipeline|architecture|workflow|flow-?chart|schematic)s?\b",
     rf"^(?:\W*\(a\)\W*)?given\b.*\b(?:we|our|{_THING})\b",
     r"\bhow \S+ works?\b",
     r"架构|框架|流程|示意图",
@@ -77,6 +77,7 @@ _ELSE = _pattern(  # something else, whatever more it says
     r"\bdata (?:collect|curat|construct|generat|process|prepar|engine|synthes|clean|filter)",
     r"\bscal(?:ing|es? with)\b|\btrade-?off|\blatency\b|\bruntime\b|\buser study\b|\bquestionnaire|\binterface\b",
     r"\b(?:existing|previous|prior|conventional|traditional|related|earlier|standard|vanilla|baselines?|competing)\b",
+    r"\bevaluat|\bexperiment|\boverviews? of (?:\w+ ){0,2}(?:tasks?|contributions?|applications?|settings?|notation)\b",
     r"\btaxonomy\b|\btimeline\b|\bsurvey|\bmotivation|\bprompt templates?\b|\bscreenshot|\bhuman evaluation\b",
     r"对比|比较|结果|消融|失败|示例|样例|样本|数据集|基准|分布|曲线|统计|现有|以往|传统|可视化",
 )
