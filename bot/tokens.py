@@ -3,6 +3,7 @@
 import string
 
 PARTS = 6  # weights are sixths of a token: whole numbers, so that the weights of pieces add up to that of the whole
+LEAST = 2  # sixths; the weight of a letter, which is less than that of anything else
 
 _LETTERS = (string.ascii_letters + " ").encode()
 
@@ -20,4 +21,4 @@ def weight(text: str) -> int:
     """The same in sixths of a token."""
     plain = text.encode("ascii", "ignore")
     marks = len(plain.translate(None, _LETTERS))
-    return 2 * (len(plain) - marks) + 6 * marks + 9 * (len(text) - len(plain))
+    return LEAST * (len(plain) - marks) + PARTS * marks + 9 * (len(text) - len(plain))

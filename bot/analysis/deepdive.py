@@ -1,5 +1,6 @@
 """A paper read for a profile: the model writes points, code proves each, asks once for repairs and drops what fails."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,13 +22,13 @@ MIN_SECTIONS = 3  # with fewer sections that stand, a deep dive has failed
 SUSPICIOUS = "flag.suspicious"
 TOO_LONG = "failure.too_long"
 
-# Tokens by the upper estimate of bot.tokens, which is about twice what models count in English: the main text of a long
-# paper (some 100,000 characters) fits, of most the appendix as well, and a deep dive with its repair reads at most
-# some 60,000 real tokens. More would cost more than it tells.
+# Tokens by the upper estimate of bot.tokens, which is 1.6 times what models count in English papers: the main text of a
+# long paper (some 100,000 characters) fits, and of most the appendix as well. A deep dive with its repair so reads at
+# most some 60,000 real tokens, a cent with a small model; a model's context may be twenty times as long, and the bill.
 CEILING = 48_000
 REPAIR = 7_000  # for the repair turn: a reply (4,000 tokens as models count) and the list of what is wrong with it
 MARGIN = 1_500  # for the schema in words, where a model is not held to it, and for what surrounds each turn
-LEAST = 600  # given to the paper however little the limit leaves: the estimate may be twice what the model counts
+LEAST = 600  # given to the paper however little the limit leaves: the model may count much less than the estimate
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,8 @@ async def deep_dive(paper: Paper, full_text: FullText, brief: Brief, llm: LLM, p
     A paper that proves too long is asked about once more with half of it. Raises ModelError; its key is
     `failure.ungrounded` when fewer than MIN_SECTIONS sections stand.
     """
-    whole = points.read(paper, full_text)
+    # Looking for instructions takes a second for the longest papers, in which the event loop is wanted elsewhere.
+    whole = await asyncio.to_thread(points.read, paper, full_text)
     dive = _Dive(full_text.basis, brief, llm, prompt)
     asked, first = await _first(dive, whole)
     second = await _second(dive, asked, first)

@@ -8,8 +8,9 @@ starves the others.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from bot import tokens
 from bot.analysis import anatomy, outline, untrusted
@@ -174,9 +175,10 @@ def _beginning(text: str, room: int) -> str:
     if _is_table(text):
         rows = [found.start() for found in re.finditer(r"\n|\Z", text)]
         return _cut(text, rows[_HEAD_ROWS:], room)
-    sentences = [found.end() for found in _SENTENCE_END.finditer(text) if _is_whole(text[: found.end()], text)]
-    words = [found.start() for found in _SPACE.finditer(text) if _is_whole(text[: found.start()], text)]
-    return _cut(text, sentences, room) or _cut(text, words or range(1, len(text)), room)
+    sentences = list(_outside_formulas((found.end() for found in _SENTENCE_END.finditer(text)), text, room))
+    words = list(_outside_formulas((found.start() for found in _SPACE.finditer(text)), text, room))
+    within = range(1, min(len(text), _reach(room)))
+    return _cut(text, sentences, room) or _cut(text, words if _SPACE.search(text) else within, room)
 
 
 def _cut(text: str, ends: Sequence[int], room: int) -> str:
@@ -184,6 +186,17 @@ def _cut(text: str, ends: Sequence[int], room: int) -> str:
     return text[: ends[fitting - 1]] if fitting else ""
 
 
-def _is_whole(beginning: str, text: str) -> bool:
-    """Does it end outside formulas? Where a dollar is a dollar, nobody can tell."""
-    return beginning.count("$") % 2 == 0 or text.count("$") % 2 == 1
+def _outside_formulas(ends: Iterable[int], text: str, room: int) -> Iterator[int]:
+    """Those of `ends` that may fit and stand in no formula; all, where a dollar is a dollar and nobody can tell."""
+    at = dollars = 0
+    paired = text.count("$") % 2 == 0
+    for end in takewhile(lambda end: end < _reach(room), ends):
+        dollars += text.count("$", at, end)
+        at = end
+        if dollars % 2 == 0 or not paired:
+            yield end
+
+
+def _reach(room: int) -> int:
+    """No text that weighs `room` is longer."""
+    return max(room, 0) // tokens.LEAST + 1

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bot.analysis import grounding, outline, untrusted, wording
+from bot.analysis.untrusted import Redaction
 from bot.models import Figure, FullText, Paper, Point, PointKind, Section
 
 MIN_TEXT = 4  # characters; less says nothing
@@ -86,36 +87,35 @@ class Reading:
 
 def read(paper: Paper, full_text: FullText) -> Reading:
     """All of the paper, without what a reader model must not see. A figure with a suspicious caption is left out."""
-    title, abstract = untrusted.redact(paper.title), untrusted.redact(paper.abstract)
-    authors = tuple(untrusted.redact(author) for author in paper.authors)
-    seen = tuple(_seen(section) for section in (*full_text.sections, *full_text.appendix))
-    names = tuple(author.text for author in authors)
+    sections = (*full_text.sections, *full_text.appendix)
+    parts = [part for section in sections for part in (section.number, section.title, section.text)]
+    # All at once and in the order of reading: an instruction may be spread over headings and paragraphs.
+    head = (paper.title, *paper.authors, paper.abstract)
+    seen = untrusted.redact_all((*head, *parts))
+    (title, *authors, abstract), rest = seen[: len(head)], seen[len(head) :]
+    figures = tuple(tuple(map(_seen_figure, section.figures)) for section in sections)
+    cleaned = zip(sections, (rest[at : at + 3] for at in range(0, len(rest), 3)), figures, strict=True)
     return Reading(
-        paper=replace(paper, title=title.text, abstract=abstract.text, authors=names),
-        sections=tuple(section for section, _ in seen),
-        suspicious=full_text.suspicious
-        or any(part.suspicious for part in (title, abstract, *authors))
-        or any(suspicious for _, suspicious in seen),
+        paper=replace(paper, title=title.text, abstract=abstract.text, authors=tuple(one.text for one in authors)),
+        sections=tuple(_seen(section, texts, shown) for section, texts, shown in cleaned),
+        suspicious=full_text.suspicious or any(one.suspicious for one in seen) or any(None in few for few in figures),
         appendix=frozenset(section.id for section in full_text.appendix),
     )
 
 
-def _seen(section: Section) -> tuple[Section, bool]:
-    """The section as a model may see it, and whether something in it was taken out."""
-    number, title, text = (untrusted.redact(part) for part in (section.number, section.title, section.text))
-    figures = tuple(_seen_figure(figure) for figure in section.figures)
-    cleaned = replace(
+def _seen(section: Section, seen: Sequence[Redaction], figures: Sequence[Figure | None]) -> Section:
+    number, title, text = seen
+    return replace(
         section,
         number="" if number.suspicious else "".join(number.text.split())[:NUMBER_LENGTH],
         title=" ".join(title.text.split()),
         text=text.text,
         figures=tuple(figure for figure in figures if figure),
     )
-    return cleaned, None in figures or any(part.suspicious for part in (number, title, text))
 
 
 def _seen_figure(figure: Figure) -> Figure | None:
-    label, caption = untrusted.redact(figure.label), untrusted.redact(figure.caption)
+    label, caption = untrusted.redact_all((figure.label, figure.caption))
     if label.suspicious or caption.suspicious:
         return None
     return replace(figure, label=label.text, caption=caption.text)
@@ -148,7 +148,8 @@ def _prove_stated(reply: PointReply, text: str, reading: Reading, faults: tuple[
     if there is None:
         return Proof(None, (*faults, _fault_of_quote(reply.quote, elsewhere)))
     section, span = there
-    if wording.is_slight(span, map(outline.heading, reading.sections)):
+    headings = {text for one in reading.sections for text in (one.title, outline.heading(one))}
+    if wording.is_slight(span, headings):
         faults += (Fault(Rule.SLIGHT),)
     return Proof(None if faults else Point(PointKind.STATED, section.id, span, text), faults)
 
