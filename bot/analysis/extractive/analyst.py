@@ -9,6 +9,7 @@ from bot.analysis.deepdive import SUSPICIOUS
 from bot.analysis.extractive.cues import has
 from bot.analysis.extractive.excerpts import Excerpt, excerpts
 from bot.analysis.extractive.judging import Judgement, Match, judge
+from bot.analysis.extractive.weighing import FACETS
 from bot.analysis.points import Reading
 from bot.analysis.scoring import value
 from bot.interfaces import Brief
@@ -66,7 +67,8 @@ class ExtractiveAnalyst:
     async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         """Never raises. Every section has a point: where the paper has no sentence for it, an inferred one says so."""
         reading = points.read(paper, full_text)
-        found = excerpts(reading.sections, full_text.basis, brief.profile.interests)
+        behind = frozenset(section.id for section in full_text.appendix)
+        found = excerpts(reading.sections, full_text.basis, brief.profile.interests, behind)
         words = wordings.load(brief.language)
         absent = _missing_values(reading, full_text.basis, brief.profile, words)
         sections = tuple(
@@ -144,6 +146,9 @@ def _points(key: str, found: Sequence[Excerpt], words: Texts) -> tuple[Point, ..
 def _lead_in(key: str, one: Excerpt, words: Texts) -> str:
     """What the sentence is quoted for, and the sentence in its own language."""
     sentence = untrusted.defang(one.text, POINT_LENGTH)
+    facet = next((name for name in FACETS.get(key, ()) if name in one.facets), None)
+    if facet:
+        return words(f"extractive.{key}_{facet}", sentence=sentence)
     if key == "takeaways" and one.interests:
         names = words("extractive.listing").join(one.interests[:NAMED])
         return words("extractive.takeaways_for", interests=names, sentence=sentence)

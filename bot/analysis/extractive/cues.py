@@ -15,7 +15,9 @@ def cues() -> Mapping[str, re.Pattern[str]]:
     """One pattern a kind of cue, by "table.key" of the file."""
     content = tomllib.loads(resources.files(__package__).joinpath("cues.toml").read_text(encoding="utf-8"))
     return {
-        f"{table}.{kind}": re.compile("|".join(rf"(?<!\w)(?:{phrase})(?!\w)" for phrase in phrases), re.IGNORECASE)
+        f"{table}.{kind}": re.compile(
+            rf"(?<!\w)(?:{'|'.join(f'(?:{phrase})' for phrase in phrases)})(?!\w)", re.IGNORECASE
+        )
         for table, kinds in content.items()
         for kind, phrases in kinds.items()
     }
@@ -24,6 +26,11 @@ def cues() -> Mapping[str, re.Pattern[str]]:
 def has(kind: str, text: str) -> bool:
     """Does `text` hold a cue of `kind` ("rigor.figures")?"""
     return cues()[kind].search(text) is not None
+
+
+def begins(kind: str, text: str) -> bool:
+    """Does `text` begin with a cue of `kind`?"""
+    return cues()[kind].match(text) is not None
 
 
 def count(kind: str, text: str) -> int:

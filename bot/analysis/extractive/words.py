@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -15,14 +16,18 @@ _HAN = r"\u3400-\u9fff"
 _WORD = re.compile(rf"[{_HAN}]|[^\W_{_HAN}]+")
 _IZE = re.compile(r"(?P<stem>\w{3,}iz)(?:e[drs]?|ers|ing|ations?)")
 _TEX = re.compile(r"\$\$[^$]+\$\$|\$[^$\n]+\$")
+_BULLET = "•‣▪●◦■–—*-"
 _END = re.compile(
-    r"[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]*[A-Z0-9\u0370-\u03ff\u3400-\u9fff$])|[.!?]+[\"'”’)\]]*\s*\Z|[。！？]+[”’」）]*|\n\s*\n"
+    rf"[.!?]+[\"'”’)\]$]*(?=\s+(?:[{_BULLET}]\s+)?[\"'“‘(\[]*[A-Z0-9\u0370-\u03ff\u3400-\u9fff$])"
+    r"|[.!?]+[\"'”’)\]$]*\s*\Z|[。！？]+[”’」）]*|\n\s*\n"
 )
 # Dots that end no sentence. "etc." and "al." may, but then the next word is as often a name.
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|cf|vs|al|ca|approx|resp|w\.r\.t|i\.i\.d|a\.k\.a|viz|Figs?|Eqs?|Eqns?|Secs?|Sects?|Tabs?|Refs?|Algs?"
-    r"|Apps?|Chap|Thm|Prop|Def|Nos?|Vol|pp|Dr|Prof|Mr|Ms|St|Jr|Inc|Ltd|Dept|Univ)|(?<![A-Za-z0-9])[A-Z])\.\Z"
+    r"(?:\b(?:e\.g|i\.e|cf|vs|al|ca|approx|resp|incl|esp|w\.r\.t|i\.i\.d|a\.k\.a|viz|Figs?|Eqs?|Eqns?|Secs?|Sects?|Tabs?|Refs?"
+    r"|Algs?|Apps?|Appx|Supp|Suppl|Chap|Ch|Thm|Lem|Cor|Prop|Def|Nos?|Vol|pp|Dr|Prof|Mr|Ms|St|Jr|Inc|Ltd|Dept|Univ)|(?:\A|\.\s?-?|[,;:(&]\s?|\b(?:and|by|of|from|with|to|[A-Z]\w*)\s)[A-Z])\.\Z"
 )
+
+_LOOKING_BACK = 24  # characters: the longest abbreviation, or a name before an initial; more takes long in odd texts
 
 
 class _Stemmer(Protocol):
@@ -115,11 +120,17 @@ def sentences(text: str) -> tuple[str, ...]:
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     formulas = [match.span() for match in _TEX.finditer(text)]
+    starts = [first for first, _ in formulas]
     start = 0
     for match in _END.finditer(text):
         end = match.end()
-        if any(first < end < last for first, last in formulas) or _ABBREVIATION.search(text, start, match.start() + 1):
+        before = bisect_left(starts, end) - 1  # the last formula that begins before the end
+        if (before >= 0 and end < formulas[before][1]) or _abbreviates(text, match.start() + 1):
             continue
         yield start, end
         start = end
     yield start, len(text)
+
+
+def _abbreviates(text: str, end: int) -> bool:
+    return _ABBREVIATION.search(text, max(0, end - _LOOKING_BACK), end) is not None
