@@ -14,7 +14,8 @@ from bot.analysis.extractive.words import sentences
 from bot.analysis.extractive.zones import Zone, zones
 from bot.interfaces import Brief
 from bot.models import ArxivId, Basis, FullText, Meter, Section
-from tests.fakes import a_paper, a_profile
+from bot.sources.fulltext import latexml
+from tests.fakes import SHARED_DATA, a_paper, a_profile
 
 INTERESTS = ("Image Restoration", "Diffusion")
 LISTED = (
@@ -340,3 +341,40 @@ def test_a_long_paper_takes_less_than_a_sixth_of_a_second():
 )
 def test_a_text_made_to_be_slow_is_not(piece: str):
     assert min(seconds(method(piece * (60_000 // len(piece)))) for _ in range(2)) < 1.0
+
+
+# --- real papers ---
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("page", "telling"),
+    [
+        (
+            "1706.03762v7.html",
+            {
+                "contribution": ("based solely on attention",),
+                "method": ("encoder and decoder", "feed-forward network"),
+                "takeaways": ("28.4", "41.0", "0.9 BLEU worse"),
+                "limitations": ("We plan to extend",),
+            },
+        ),
+        (
+            "2310.06825.latexml-0.8.7.html",
+            {
+                "contribution": ("We introduce Mistral 7B",),
+                "method": ("SWA exploits", "rolling buffer cache"),
+                "takeaways": ("surpasses Llama 2 13B", "limited parameter count"),
+            },
+        ),
+    ],
+)
+def test_a_real_paper_is_told_in_its_own_key_sentences(page: str, telling: Mapping[str, tuple[str, ...]]):
+    full_text = latexml.read((SHARED_DATA / "arxiv_html" / page).read_bytes(), ArxivId.parse(page[:10]))
+    sections = (*full_text.sections, *full_text.appendix)
+    found = excerpts(sections, full_text.basis, INTERESTS, {one.id for one in full_text.appendix})
+    by_id = {one.id: one.text for one in sections}
+    assert set(found) == set(telling)
+    assert all(one.text in by_id[one.section] for chosen in found.values() for one in chosen)
+    for heading, words in telling.items():
+        assert [word for word in words if not any(word in text for text in said(found, heading))] == []
