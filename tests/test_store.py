@@ -19,6 +19,11 @@ from bot.errors import StoreError
 from bot.interfaces import Store
 from bot.models import (
     Address,
+    ArxivId,
+    Basis,
+    Figure,
+    FullText,
+    KeptText,
     Message,
     Part,
     PartKind,
@@ -26,6 +31,7 @@ from bot.models import (
     PlatformName,
     Ranked,
     ReportKey,
+    Section,
 )
 from bot.store import sqlite_schema
 from bot.store.content import from_json
@@ -164,9 +170,59 @@ async def test_analyses_and_notes_are_kept_and_replaced(store: Store):
     assert (await store.analysis("score:1"), await store.note("told")) == ("乙", "乙")
 
 
+def a_kept_text(version: int | None = 2, basis: Basis = Basis.HTML, **changes: object) -> FullText:
+    figure = Figure("Figure 2", "Overview of $x_t$.", "https://arxiv.org/html/2602.00001v2/x1.png")
+    values: dict[str, object] = {
+        "arxiv_id": ArxivId("2602.00001", version),
+        "basis": basis,
+        "sections": (
+            Section("S0", "", "Abstract", "We restore 照片."),
+            Section("S1", "3.2", "Training", "A | table\n\n$\\alpha$", "S3.SS2", (figure,)),
+        ),
+        "appendix": (Section("S2", "A", "Proofs", ""),),
+        "suspicious": True,
+    }
+    return FullText(**(values | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
+
+
+async def test_a_full_text_comes_back_as_it_was_with_its_time(store: Store):
+    text, moment = a_kept_text(), NOW + timedelta(microseconds=1)
+    await store.keep_full_text(text, moment)
+    assert await store.full_text(ArxivId("2602.00001", 2)) == KeptText(text, moment)
+    assert await store.full_text(ArxivId("2602.00001", 1)) is None
+    assert await store.full_text(ArxivId("2602.00002")) is None
+
+
+async def test_a_full_text_replaces_that_of_its_version_and_no_other(store: Store):
+    first, second = a_kept_text(1), a_kept_text(2, Basis.PDF)
+    for text in (first, second, better := replace(second, basis=Basis.HTML)):
+        await store.keep_full_text(text, NOW)
+    assert await store.full_text(first.arxiv_id) == KeptText(first, NOW)
+    assert await store.full_text(second.arxiv_id) == KeptText(better, NOW)
+
+
+async def test_without_a_version_the_text_that_was_fetched_last_comes(store: Store):
+    anyone = ArxivId("2602.00001")
+    await store.keep_full_text(newest := a_kept_text(1), NOW + timedelta(hours=1))
+    await store.keep_full_text(a_kept_text(2), NOW)
+    assert await store.full_text(anyone) == KeptText(newest, NOW + timedelta(hours=1))
+    unnamed = a_kept_text(None, Basis.PDF)
+    await store.keep_full_text(unnamed, NOW + timedelta(hours=2))
+    assert await store.full_text(anyone) == KeptText(unnamed, NOW + timedelta(hours=2))
+    assert await store.full_text(ArxivId("2602.00001", 2)) == KeptText(a_kept_text(2), NOW)
+
+
+async def test_an_old_id_is_a_key_like_any_other(store: Store):
+    text = a_kept_text(arxiv_id=ArxivId("math/0309136", 1))
+    await store.keep_full_text(text, NOW)
+    assert await store.full_text(ArxivId("math/0309136")) == KeptText(text, NOW)
+
+
 async def test_a_text_that_json_cannot_hold_is_a_clear_error(store: Store):
     with pytest.raises(StoreError, match="DayList"):
         await store.keep_list(a_day_list(papers=(a_paper(1, title="half a pair \ud800"),)))
+    with pytest.raises(StoreError, match="FullText"):
+        await store.keep_full_text(a_kept_text(sections=(Section("S0", "", "Abstract", "\ud800"),)), NOW)
 
 
 async def test_the_store_answers_a_ping_by_writing(store: Store):
@@ -528,6 +584,17 @@ async def test_migrations_that_are_missing_are_taken_and_others_are_not_repeated
     assert connection.execute("PRAGMA user_version").fetchone() == (len(steps),)
     assert connection.execute("SELECT value FROM note WHERE key = 'kept'").fetchone() == ("yes",)
     connection.close()
+
+
+async def test_a_file_of_the_first_release_learns_to_keep_full_texts(tmp_path: Path):
+    connection = sqlite3.connect(tmp_path / "paperboy.db", isolation_level=None)
+    sqlite_schema.migrate(connection, sqlite_schema.STEPS[:1])
+    connection.execute("INSERT INTO note VALUES ('kept', 'yes')")
+    connection.close()
+    async with open_sqlite(tmp_path) as store:
+        await store.keep_full_text(a_kept_text(), NOW)
+        assert await store.full_text(ArxivId("2602.00001")) == KeptText(a_kept_text(), NOW)
+        assert await store.note("kept") == "yes"
 
 
 def test_a_migration_that_fails_leaves_the_file_at_the_step_before(tmp_path: Path):

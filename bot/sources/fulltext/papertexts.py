@@ -11,17 +11,16 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
-from bot.errors import SourceError, StoreError
-from bot.interfaces import FULL_TEXT_SECONDS, Clock, KeptTexts
-from bot.models import ArxivId, Basis, FullText, KeptText, Paper, Section
+from bot.errors import SourceError
+from bot.interfaces import FULL_TEXT_SECONDS, Clock
+from bot.models import ArxivId, Basis, FullText, Paper, Section
 from bot.sources.download import Downloads, Wanted
 from bot.sources.fulltext.reading import Desk, Readers
 from bot.sources.fulltext.sections import UnreadableError
+from bot.sources.fulltext.shelf import Keeping, Shelf
 from bot.sources.pace import RefusedError
 
-FRESH = timedelta(hours=24)  # arXiv asks to cache for a day
 ABSENT_SECONDS = 900.0  # how long a page that was not there, or was no paper, is not asked for again
 TROUBLED_SECONDS = 60.0  # the same for a page that could not be had: who asks again at once need not wait again
 MOST_SPARED = 1_000  # pages that are remembered as such
@@ -82,7 +81,7 @@ class _Search:
 
     paper: Paper
     end: float
-    kept: KeptText | None
+    kept: FullText | None
 
     @property
     def asked(self) -> ArxivId:
@@ -94,7 +93,7 @@ class PaperTexts:
 
     def __init__(
         self,
-        store: KeptTexts,
+        store: Keeping,
         clock: Clock,
         arxiv: Upstream,
         huggingface: Upstream,
@@ -102,7 +101,7 @@ class PaperTexts:
         readers: Readers | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self._store = store
+        self._shelf = Shelf(store, clock)
         self._clock = clock
         self._arxiv = arxiv
         self._huggingface = huggingface
@@ -133,19 +132,14 @@ class PaperTexts:
 
     async def _fetch(self, paper: Paper) -> FullText:
         started = self._clock.monotonic()
-        kept = await self._kept(paper.arxiv_id)
-        if kept and self._good_enough(kept, paper.arxiv_id):
-            return kept.full_text
-        found = await self._searched(_Search(paper, started + self._limits.total, kept))
-        text = found or (kept.full_text if kept else await self._abstracts.fetch(paper))
+        kept = await self._shelf.look(paper.arxiv_id)
+        if kept and kept.serves:
+            return kept.text
+        found = await self._searched(_Search(paper, started + self._limits.total, kept.text if kept else None))
+        text = found or (kept.text if kept else await self._abstracts.fetch(paper))
         seconds = round(self._clock.monotonic() - started, 2)
         logger.info("full text", extra={"paper": str(text.arxiv_id), "basis": text.basis, "seconds": seconds})
         return text
-
-    def _good_enough(self, kept: KeptText, asked: ArxivId) -> bool:
-        """The HTML of a version never changes; anything else may be outdone, and is looked for once a day."""
-        final = asked.version is not None and kept.full_text.basis is Basis.HTML
-        return final or self._clock.now() - kept.fetched_at < FRESH
 
     async def _searched(self, search: _Search) -> FullText | None:
         """What is newly found and kept; None where nothing is, or nothing better than what the store had."""
@@ -159,15 +153,15 @@ class PaperTexts:
             extra = {"paper": str(search.asked), "seconds": self._limits.total}
             logger.warning("no full text in time", extra=extra)
             return None
-        if found is None or (search.kept and _outdoes(search.kept.full_text, found)):
+        if found is None or (search.kept and _outdoes(search.kept, found)):
             return None
-        await self._keep(found)
+        await self._shelf.keep(found, latest=search.asked.version is None)
         return found
 
     def _steps(self, search: _Search) -> Iterator["_Step"]:
         """Where the paper may be, best first; for a version that was read already, only what is better than that."""
         asked, latest = search.asked, ArxivId(search.asked.id)
-        known = search.kept.full_text.basis if search.kept and asked.version else None
+        known = search.kept.basis if search.kept and asked.version else None
         steps = (
             _Step(Basis.HTML, self._arxiv, f"/html/{asked}", self._limits.html, self._html),
             _Step(Basis.MARKDOWN, self._huggingface, f"/papers/{latest}.md", self._limits.markdown, self._markdown),
@@ -196,7 +190,7 @@ class PaperTexts:
         wanted = replace(step.wanted, seconds=min(step.wanted.seconds, last - now))
         try:
             content = await step.upstream.downloads.get(url, wanted, _as_it_is, by=min(now + self._limits.turn, last))
-            return _asked_for(await step.read(search, content), search.asked), len(content)
+            return _asked_for(await step.read(search, content), search.paper), len(content)
         except RefusedError as error:
             self._spare(url, ABSENT_SECONDS if error.status in _NOT_THERE else TROUBLED_SECONDS)
             raise
@@ -229,19 +223,6 @@ class PaperTexts:
             raise UnreadableError("what came is no PDF")
         return await self._desk.in_loop(lambda: self._readers.pdf(content, search.asked, search.paper.abstract))
 
-    async def _kept(self, asked: ArxivId) -> KeptText | None:
-        try:
-            return await self._store.full_text(asked)
-        except StoreError:
-            logger.warning("kept text not readable, fetched anew", extra={"paper": str(asked)})
-            return None
-
-    async def _keep(self, text: FullText) -> None:
-        try:
-            await self._store.keep_full_text(text, self._clock.now())
-        except StoreError:
-            logger.warning("full text not kept", extra={"paper": str(text.arxiv_id)}, exc_info=True)
-
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -263,12 +244,14 @@ async def _as_it_is(content: bytes) -> bytes:
     return content
 
 
-def _asked_for(text: FullText, asked: ArxivId) -> FullText:
-    """`text`, if it is of the paper and the version that were asked for. Raises UnreadableError."""
-    found = text.arxiv_id
+def _asked_for(text: FullText, paper: Paper) -> FullText:
+    """`text`, if it is of the paper and the version that were asked for, with an abstract. Raises UnreadableError."""
+    found, asked = text.arxiv_id, paper.arxiv_id
     if found.id != asked.id or (asked.version and found.version not in (None, asked.version)):
         raise UnreadableError(f"what came is {found}")
-    return text if found.version or not asked.version else replace(text, arxiv_id=asked)
+    first, *rest = text.sections
+    sections = text.sections if first.text else (replace(first, text=paper.abstract), *rest)
+    return replace(text, arxiv_id=found if found.version else asked, sections=sections)
 
 
 def _outdoes(kept: FullText, found: FullText) -> bool:
