@@ -49,7 +49,7 @@ def band(value: int) -> Band:
 
 async def score(paper: Paper, brief: Brief, llm: LLM, prompt: Prompt) -> Score:
     """Asks once. Raises ModelError."""
-    title, abstract = untrusted.redact(paper.title), untrusted.redact(paper.abstract)
+    title, abstract = untrusted.redact_all((paper.title, paper.abstract))
     texts = prompt.render(
         interests=brief.profile.interests,
         exclude=brief.profile.exclude,

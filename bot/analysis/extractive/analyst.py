@@ -52,7 +52,7 @@ class ExtractiveAnalyst:
 
     async def score(self, paper: Paper, brief: Brief) -> Score:
         """Never raises."""
-        title, abstract = untrusted.redact(paper.title), untrusted.redact(paper.abstract)
+        title, abstract = untrusted.redact_all((paper.title, paper.abstract))
         judgement = judge(replace(paper, title=title.text, abstract=abstract.text), brief.profile)
         return Score(
             value=value(judgement.sub),

@@ -20,6 +20,7 @@ _BULLET = "•‣▪●◦■–—*-"
 _END = re.compile(
     rf"[.!?]+[\"'”’)\]$]*(?=\s+(?:[{_BULLET}]\s+)?[\"'“‘(\[]*[A-Z0-9\u0370-\u03ff\u3400-\u9fff$])"
     r"|[.!?]+[\"'”’)\]$]*\s*\Z|[。！？]+[”’」）]*|\n\s*\n"
+    r"|\[…\](?=\s)"  # where untrusted.redact took a sentence out
 )
 # Dots that end no sentence. "etc." and "al." may, but then the next word is as often a name.
 _ABBREVIATION = re.compile(

@@ -11,7 +11,9 @@ from typing import Any
 
 from bot.analysis.untrusted.characters import folded
 
-CJK = "\u0600-\u06ff\u0900-\u097f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"  # scripts that are searched, not split, for words
+CJK = (  # scripts that are searched, not split, for words
+    "\u0600-\u06ff\u0900-\u097f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+)
 LONGEST = 28  # letters of a word or phrase that is looked up
 LEAST_JOINED = 5  # letters of a word that may be put together from pieces: shorter ones come about by chance
 LEAST_RUN_ON = 12  # letters from which an unknown word may be several written together
