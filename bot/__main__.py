@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     _add_deepdive(commands)
     _add_top(commands)
     commands.add_parser("check", help="settings, prompts, store, tokens and model: what is wrong and how to mend it")
+    _add_eval(commands)
     return top
 
 
@@ -94,6 +95,26 @@ def _add_top(commands: Commands) -> None:
     _add_reader(top)
     top.add_argument("--count", type=_count, metavar="N", help="only the best N")
     _add_json(top)
+
+
+def _add_eval(commands: Commands) -> None:
+    subjects = commands.add_parser("eval", help="how good the rankings and the deep dives are").add_subparsers(
+        dest="subject", required=True, metavar="SUBJECT"
+    )
+    ranking = subjects.add_parser("ranking", help="ways to rank, compared on days of judged papers")
+    ranking.add_argument(
+        "file", type=Path, metavar="FILE", help="JSON lines: day, id, title, abstract, upvotes, relevant (0 or 1)"
+    )
+    ranking.add_argument(
+        "--profile", type=Path, metavar="FILE", help="a profile of its own (TOML; default: the settings' first)"
+    )
+    ranking.add_argument("--limit-days", type=_count, metavar="N", help="only the newest N days")
+    ranking.add_argument("--without-each", action="store_true", help="also leave out one interest at a time")
+    _add_json(ranking)
+    grounding = subjects.add_parser("grounding", help="how well the points of deep dives rest on their papers")
+    grounding.add_argument("ids", nargs="+", metavar="ID", help="2602.19089, arXiv:…, or a link to the paper")
+    _add_reader(grounding)
+    _add_json(grounding)
 
 
 def _add_reader(command: argparse.ArgumentParser) -> None:

@@ -65,8 +65,12 @@ def find_quote(quote: str, text: str) -> str | None:
 def unsupported_numbers(text: str, sources: Sequence[str]) -> tuple[str, ...]:
     """The numbers of `text`, as written there, that none of `sources` states. "(1) … (2) …" only counts points."""
     known = frozenset[numerals.Said]().union(*(numerals.said(source) for source in sources))
-    claims = (number for number in numerals.numbers(_without_enumeration(text)) if number.claim)
-    return tuple(number.written for number in claims if not number.rests_on(known))
+    return tuple(number.written for number in claims(text) if not number.rests_on(known))
+
+
+def claims(text: str) -> tuple[numerals.Number, ...]:
+    """The numbers of `text` that want proof."""
+    return tuple(number for number in numerals.numbers(_without_enumeration(text)) if number.claim)
 
 
 def _without_enumeration(text: str) -> str:

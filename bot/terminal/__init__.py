@@ -17,7 +17,7 @@ from bot import logs, texts
 from bot.app.ending import EndedError, until_ended
 from bot.app.wiring import secrets
 from bot.errors import BotError, InputError, SettingsError
-from bot.terminal import commands, health
+from bot.terminal import commands, evaluation, health
 from bot.terminal.status import DONE, FAILED, SIGNALLED, USAGE
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ COMMANDS = {
     "deepdive": commands.deep_dive,
     "top": commands.top,
     "check": health.check,
+    "eval": evaluation.evaluate,
 }
 
 

@@ -100,7 +100,7 @@ async def deep_dive(loaded: config.Loaded, arguments: argparse.Namespace) -> int
     """Reads one paper."""
     arxiv_id = ArxivId.parse(arguments.id)
     async with opened(loaded, Parts()) as app:
-        profile, language = _reader(app, arguments)
+        profile, language = reader(app, arguments)
         dive = await app.ondemand.deep_dive(arxiv_id, Brief(profile, language, Meter()))
         if arguments.json:
             print(objects.written(objects.of_deep_dive(dive)))
@@ -113,7 +113,7 @@ async def deep_dive(loaded: config.Loaded, arguments: argparse.Namespace) -> int
 async def top(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """The ranking of a day, scored now where it is not known."""
     async with opened(loaded, Parts()) as app:
-        profile, language = _reader(app, arguments)
+        profile, language = reader(app, arguments)
         words = texts.load(language)
         day = arguments.date or await app.store.newest_ranking_day(profile.name)
         if day is None:
@@ -156,7 +156,8 @@ def _wanted(app: App, arguments: argparse.Namespace) -> tuple[ChannelPlan, ...]:
     return wanted
 
 
-def _reader(app: App, arguments: argparse.Namespace) -> tuple[Profile, str]:
+def reader(app: App, arguments: argparse.Namespace) -> tuple[Profile, str]:
+    """For whom and in which language the arguments ask. Raises InputError."""
     language = arguments.language or app.settings.language
     if language not in texts.languages():
         known = ", ".join(texts.languages())

@@ -1,0 +1,1 @@
+"""How good all of that is: measures of an order of papers, and of how well deep dives rest on their papers. Pure."""
