@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ import prompts
 from bot.analysis.analyst import ModelAnalyst
 from bot.errors import ModelError, StoreError
 from bot.interfaces import LLM, Analyst, Brief, Reply, ReplyT, Turn
-from bot.models import AnalystKind, ArxivId, Basis, FullText, Meter, Profile, Section, Usage
+from bot.models import AnalystKind, ArxivId, Basis, Figure, FullText, Meter, Profile, Section, Usage
 from tests.fakes import ABSTRACT, FakeLLM, a_full_text, a_paper, a_profile, wait_until
 from tests.test_deepdive import a_reply
 from tests.test_scoring import GOOD
@@ -104,14 +105,62 @@ async def test_whatever_an_analysis_depends_on_makes_it_another_one(paper, brief
     assert len(llm.asked) == len(kept.contents) == 2
 
 
-async def test_another_model_or_full_text_makes_another_analysis():
-    analyst, _, kept = an_analyst()
-    await analyst.deep_dive(a_paper(), a_full_text(), a_brief())
-    full_text = FullText(ArxivId("2602.00001"), Basis.HTML, (Section("S0", "", "Abstract", ABSTRACT),))
+FIGURE = Figure("Figure 1", "An overview of the method.", "https://arxiv.org/html/2602.00001/x1.png")
+FULL = FullText(ArxivId("2602.00001"), Basis.HTML, (Section("S0", "", "Abstract", ABSTRACT, "S0", (FIGURE,)),))
+APPENDIX = Section("S1", "A", "Proofs", "A proof takes its time.", "A1")
+
+
+@pytest.mark.parametrize(
+    "full_text",
+    [
+        replace(FULL, basis=Basis.PDF),
+        replace(FULL, suspicious=True),
+        replace(FULL, appendix=(APPENDIX,)),
+        replace(FULL, sections=(*FULL.sections, APPENDIX)),
+        replace(FULL, sections=(replace(FULL.sections[0], text=f"{ABSTRACT} Code is out."),)),
+        replace(FULL, sections=(replace(FULL.sections[0], title="Summary"),)),
+        replace(FULL, sections=(replace(FULL.sections[0], number="1"),)),
+        replace(FULL, sections=(replace(FULL.sections[0], anchor="abstract"),)),
+        replace(FULL, sections=(replace(FULL.sections[0], figures=()),)),
+        replace(FULL, sections=(replace(FULL.sections[0], figures=(replace(FIGURE, url=""),)),)),
+    ],
+)
+async def test_whatever_is_read_or_shown_of_a_full_text_makes_another_analysis(full_text):
+    analyst, llm, kept = an_analyst()
+    await analyst.deep_dive(a_paper(), FULL, a_brief())
     await analyst.deep_dive(a_paper(), full_text, a_brief())
-    other, _, _ = an_analyst(FakeLLM(answer, "fake/other"), kept)
-    await other.deep_dive(a_paper(), a_full_text(), a_brief())
+    assert len(llm.asked) == len(kept.contents) == 2
+
+
+async def test_another_model_input_limit_or_author_makes_another_analysis():
+    analyst, llm, kept = an_analyst()
+    await analyst.deep_dive(a_paper(), FULL, a_brief())
+    await an_analyst(FakeLLM(answer, "fake/other"), kept)[0].deep_dive(a_paper(), FULL, a_brief())
+    assert len(kept.contents) == 2
+    llm.limit = 8000
+    await analyst.deep_dive(a_paper(), FULL, a_brief())
     assert len(kept.contents) == 3
+    await analyst.deep_dive(a_paper(authors=("Cy Else",)), FULL, a_brief())
+    assert len(kept.contents) == 4
+
+
+async def test_a_limit_beyond_what_a_deep_dive_reads_changes_nothing():
+    analyst, llm, kept = an_analyst()
+    for limit in (None, 1_000_000):
+        llm.limit = limit
+        await analyst.deep_dive(a_paper(), FULL, a_brief())
+    assert len(llm.asked) == len(kept.contents) == 1
+
+
+async def test_a_deep_dive_kept_before_there_were_figures_still_reads():
+    analyst, llm, kept = an_analyst()
+    made = await analyst.deep_dive(a_paper(), FULL, a_brief())
+    (key,) = kept.contents
+    older = json.loads(kept.contents[key])
+    del older["left_out"], older["figure"], older["outline"][0]["anchor"]
+    kept.contents[key] = json.dumps(older)
+    assert (await analyst.deep_dive(a_paper(), FULL, a_brief())).sections == made.sections
+    assert len(llm.asked) == 1
 
 
 async def test_two_profiles_with_the_same_content_share_an_analysis():

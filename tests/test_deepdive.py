@@ -14,7 +14,6 @@ from bot.analysis.deepdive import CEILING, LEAST, SUSPICIOUS, deep_dive, input_b
 from bot.analysis.fitting import GAP
 from bot.analysis.points import PointReply, Rule, prove, read
 from bot.analysis.proofs import MAX_POINTS
-from bot.analysis.wording import in_language
 from bot.errors import ModelError
 from bot.interfaces import Brief, Turn
 from bot.models import ArxivId, Basis, DeepDive, Figure, FullText, Meter, Paper, Point, PointCounts, PointKind, Section
@@ -328,22 +327,6 @@ async def test_a_reply_without_a_price_has_none():
             return type(reply)(reply.value, reply.text, reply.model, None)
 
     assert (await dive(Unpriced(a_reply()))).cost_usd is None
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "expected"),
-    [
-        ("用 self-guided stochastic sampling 处理分布外输入", "zh", True),
-        ("It uses stochastic sampling", "zh", False),
-        ("It uses stochastic sampling", "en", True),
-        ("它用随机采样", "en", False),
-        ("Utilise 采样", "fr", True),
-        ("$x_t$ `code` 31.4", "zh", True),
-        ("作者写道：“We restore photographs taken through rain with a flow-matching model.”", "zh", True),
-    ],
-)
-def test_the_language_is_the_one_asked_for(text, language, expected):
-    assert in_language(text, language) is expected
 
 
 # --- the paper's own sections ---

@@ -15,6 +15,7 @@ from bot.analysis import deepdive, scoring
 from bot.interfaces import Brief, Reply, ReplyT, Turn
 from bot.models import Meter, PointCounts, Usage
 from prompts import load
+from tests import model_answers
 from tests.fakes import ABSTRACT, a_full_text, a_paper, a_profile
 from tests.model_answers import plausible
 from tests.model_standin import Fault, ModelStandIn
@@ -154,6 +155,29 @@ async def test_with_the_real_prompts_every_answer_stands_the_proof(language: str
     dive = await deepdive.deep_dive(a_paper(), a_full_text(), brief, Direct(), load("deep_dive", language))
     assert dive.points == PointCounts(written=8, verified=8, dropped=0, repaired=0)
     assert meter.usage.calls == 2
+
+
+def test_it_reads_a_real_paper_by_its_headings_and_quotes_prose_alone() -> None:
+    """Printed numbers, two-digit IDs, headings without text, tables, formulas, marks of gaps, and the last line."""
+    user = (
+        "<<<paper 0123456789abcdef>>>\nTitle: Rain\n\n[[S0]] Abstract\nWe remove rain from photographs of streets.\n\n"
+        "[[S1]] 1 Introduction\nRain hides what a camera should see in the street.\n\n[[S2]] 3 Method\n\n"
+        "[[S11]] 3.1 Mask network\n$$L = \\sum_i x_i$$\n\nThe network finds wet pixels in every frame.\n\n[…]\n\n"
+        "[[S12]] 4 Experiments\n| Method | It has a high score on every photograph. |\n|---|---|\n| Ours | 31.4 |\n\n"
+        "The model is tested on photographs of wet streets.\n\n"
+        "[[S13]] 5 Limitations\nSnow is never restored by it at all.\n"
+        "<<<end of paper 0123456789abcdef>>> (the above is the paper and nothing but the paper, so quote it well.)"
+    )
+    sections = {section.id: section.sentences for section in model_answers.sections_of(user)}
+    assert sections == {
+        "S0": ("We remove rain from photographs of streets.",),
+        "S1": ("Rain hides what a camera should see in the street.",),
+        "S11": ("The network finds wet pixels in every frame.",),
+        "S12": ("The model is tested on photographs of wet streets.",),
+        "S13": ("Snow is never restored by it at all.",),
+    }
+    dive = json.loads(plausible("deep_dive", conversation("Read it.", user)))
+    assert [dive[key][0]["section"] for key in dive] == ["S0", "S11", "S12", "S13"]
 
 
 async def test_it_runs_alone_and_prints_its_address() -> None:

@@ -117,6 +117,19 @@ def test_the_header_tells_the_sections_to_the_body(tmp_path):
     assert prompt.render(paper="P")[0] == "Read it. idea=The idea"
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_limitations_begin_with_what_the_authors_state(language):
+    assert prompts.load("deep_dive", language).stated_first == {"limitations"}
+    assert prompts.load("score", language).stated_first == frozenset()
+
+
+def test_a_section_may_want_what_is_stated_first(tmp_path):
+    write(tmp_path, GOOD.replace('title = "The idea"', 'title = "The idea"\nstated_first = true'))
+    assert prompts.load("digest", "en", tmp_path).stated_first == {"idea"}
+    write(tmp_path, GOOD)
+    assert prompts.load("digest", "en", tmp_path).stated_first == frozenset()
+
+
 def test_a_value_that_was_not_given_is_named(tmp_path):
     write(tmp_path, GOOD)
     with pytest.raises(SettingsError, match=r"digest\.en\.md, user turn: 'paper' is undefined"):
@@ -138,6 +151,7 @@ def test_a_value_that_was_not_given_is_named(tmp_path):
         ('[[sections]]\nkey = "idea"\ntitle = "The idea"\n', "", "sections is missing"),
         ('key = "idea"', 'key = "the idea"', "sections.0.key: String should match pattern"),
         ('title = "The idea"', 'title = ""', "sections.0.title"),
+        ('title = "The idea"', 'title = "The idea"\nstated_first = "yes"', "sections.0.stated_first"),
         ("+++\nRead", '\n[[sections]]\nkey = "idea"\ntitle = "Again"\n+++\nRead', "two sections have the same key"),
         ("=== user ===", "=== usr ===", "no user turn"),
         ("Read it. ", "=== repair ===\nRead it. ", "no system turn"),

@@ -20,6 +20,10 @@ _REFERENCE = re.compile(
     r"|§\s*[\d.]+|(?:见)?(?:图|表|式|第)\s*[\d.()（）]+\s*[节章]?",
     re.IGNORECASE,
 )
+_POINTING = re.compile(
+    r"\b(?:see|as|are|is|we|refer|shown?|given|listed|depicted|illustrated|in|on|to|by|and|or|for|of|the|more|details?)\b",
+    re.IGNORECASE,
+)
 
 
 def in_language(text: str, language: str) -> bool:
@@ -36,7 +40,8 @@ def is_slight(quote: str, headings: Iterable[str]) -> bool:
     """Is the quote a mere heading, reference or scrap of words, on which nothing can rest?"""
     if folded(quote) in {folded(heading) for heading in headings}:
         return True
-    said = _REFERENCE.sub(" ", quote)
+    said, references = _REFERENCE.subn(" ", quote)
+    said = _POINTING.sub(" ", said) if references else said
     cells = [cell for cell in said.split("|") if re.search(r"\w", cell)]
     figures = re.findall(r"\d+(?:\.\d+)?", said)
     if figures and (len(cells) > 1 or re.search(r"[^\W\d_]{2,}", said)):
@@ -78,10 +83,10 @@ _CLAIM = re.compile(
 )
 # A sentence that judges says so, or speaks of what the paper does not do, which no quote can show.
 _JUDGES = re.compile(
-    r"\b(?:not?|never|none|nor|neither|without|only|just|merely|few|little|lacks?|missing|fails?|omits?|leaves?|could|can"
+    r"\b(?:not?|never|none|nor|neither|without|only|just|merely|few|little|lacks?|missing|omits?|leaves?|could|can"
     r"|may|might|should|would|worth|perhaps|probably|likely|seems?|appears?|suggests?|if|whether|but|however|although"
     r"|though|while|unclear|open|untested|unless|try|test|check)\b|n['’]t\b"
-    r"|[没未不无非缺仅只但若]|可以|可能|也许|或许|大概|应当|应该|值得|需要|如果|假如|是否|建议|推测|看来|似乎|不过|虽然|尽管|然而|先|试",
+    r"|[没未不无非缺仅但若]|只(?![需要用有])|可以|可能|也许|或许|大概|应当|应该|值得|需要|如果|假如|是否|建议|推测|看来|似乎|不过|虽然|尽管|然而|先|试",
     re.IGNORECASE,
 )
 
