@@ -26,7 +26,6 @@ from bot.operator import Operator
 from bot.ranking import Rules
 from bot.report.document import Links
 from bot.reporter import Reporter
-from bot.sources.fulltext import AbstractTexts
 from bot.store.sqlite import SqliteStore
 from config.settings import ChannelSettings, LLMSettings, ProfileSettings, Settings
 
@@ -36,11 +35,14 @@ CONSOLE = ChannelSettings(name="console", platform="console")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a command may replace: the source of lists, the store's file, arXiv's API, the full texts, the clock."""
+    """What a command may replace: the source of lists, the store's file, arXiv's API, the full texts, the clock.
+
+    `metadata` False: arXiv's API is not asked.
+    """
 
     source: Source | None = None
     store: Path | None = None
-    arxiv: bool = True
+    metadata: bool = True
     full_texts: FullTexts | None = None
     clock: Clock = field(default_factory=SystemClock)
 
@@ -75,8 +77,8 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
             stack.push_async_callback(llm.aclose)
         reporter = Reporter(
             lists=_lists(parts, upstreams.lists, store),
-            metadata=upstreams.metadata if parts.arxiv else None,
-            full_texts=parts.full_texts or (upstreams.full_texts if parts.arxiv else AbstractTexts()),
+            metadata=upstreams.metadata if parts.metadata else None,
+            full_texts=parts.full_texts or upstreams.full_texts,
             analyst=ModelAnalyst(llm, store) if llm else None,
             extractive=ExtractiveAnalyst(),
             store=store,

@@ -32,7 +32,8 @@ async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     words = texts.load(loaded.settings.language)
     pages.make(arguments.output)
     source, origin = await demonstration.source(loaded.settings, arguments.list)
-    parts = Parts(source=source, store=arguments.output / demonstration.STORE, arxiv=False)
+    store = arguments.output / demonstration.STORE
+    parts = Parts(source=source, store=store, metadata=False, full_texts=demonstration.full_texts(origin))
     async with opened(loaded, parts) as app, posting(app) as daily:
         plan = demonstration.plan(app)
         with shown(words) as progress:

@@ -9,10 +9,12 @@ from bot.app.demo import live_list
 from bot.app.wiring import CONSOLE
 from bot.clock import SystemClock
 from bot.errors import InputError, SourceError
+from bot.interfaces import FullTexts
 from bot.models import Address, ChannelPlan, DayList, PlatformName, Profile
+from bot.sources.fulltext import AbstractTexts
 from bot.sources.huggingface import day_of, parse_list
 from bot.sources.sample import DAY as SAMPLE_DAY
-from bot.sources.sample import Sample
+from bot.sources.sample import Sample, SampleTexts
 from config.settings import Settings
 
 STORE = "demo.db"
@@ -39,6 +41,16 @@ async def source(settings: Settings, file: Path | None) -> tuple[Listed, str]:
         return Listed(found), "live"
     sample = Sample()
     return Listed(await sample.list_day(SAMPLE_DAY), sample.name), "sample"
+
+
+def full_texts(origin: str) -> FullTexts | None:
+    """What the day's papers are read from: the bundled pages, or for a live list (None) what the settings say.
+
+    A saved list is replayed without any request.
+    """
+    if origin == "sample":
+        return SampleTexts()
+    return AbstractTexts() if origin == "file" else None
 
 
 def plan(app: App, profile: Profile | None = None) -> ChannelPlan:
