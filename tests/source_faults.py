@@ -122,8 +122,8 @@ class FaultyStandIn(StandIn):
         while fault.way == "flood":
             await response.write(body)
         for at in range(len(body)):
-            await response.write(body[at : at + 1])
             await asyncio.sleep(0.02)
+            await response.write(body[at : at + 1])
         return response
 
 

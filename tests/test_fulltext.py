@@ -26,6 +26,7 @@ from bot.sources.fulltext.reading import Desk
 from bot.sources.fulltext.sections import UnreadableError
 from bot.sources.pace import Hold, Pace
 from bot.store.sqlite import SqliteStore
+from tests import pdf_maker
 from tests.arxiv_standin import ArxivStandIn, Entry
 from tests.fakes import FakeClock, a_paper, wait_until
 from tests.huggingface_standin import HuggingFaceStandIn
@@ -605,6 +606,59 @@ async def test_one_who_gives_up_does_not_take_the_text_from_the_others_and_the_l
     await wait_until(lambda: asyncio.all_tasks() == before)
     assert texts._running == {}
     assert not texts._desk._lock.locked()
+
+
+# --- with the readers that read what is really served
+
+PROSE = " ".join(f"Step {number} finds the wet pixels of one photograph and restores them." for number in range(40))
+HEADINGS = ("Introduction", "Method", "Experiments", "Limitations")
+
+
+def a_real_page() -> bytes:
+    parts = "".join(
+        f'<section id="S{number}" class="ltx_section"><h2 class="ltx_title ltx_title_section">'
+        f'<span class="ltx_tag ltx_tag_section">{number} </span>{title}</h2>'
+        f'<div class="ltx_para"><p class="ltx_p">{PROSE}</p></div></section>'
+        for number, title in enumerate(HEADINGS, start=1)
+    )
+    heading = '<h6 class="ltx_title ltx_title_abstract">Abstract</h6>'
+    abstract = f'<div class="ltx_abstract">{heading}<p class="ltx_p">We restore.</p></div>'
+    return (
+        f'<!DOCTYPE html><html><head><base href="/html/{ID}v3/"></head><body><div class="ltx_page_main">'
+        f'<article class="ltx_document"><h1 class="ltx_title ltx_title_document">Rain</h1>{abstract}{parts}</article>'
+        "</div></body></html>"
+    ).encode()
+
+
+def a_real_markdown() -> bytes:
+    parts = "".join(f"## {number} {title}\n\n{PROSE}\n\n" for number, title in enumerate(HEADINGS, start=1))
+    return f"Title: Rain\n\nURL Source: https://arxiv.org/html/{ID}v3\n\nMarkdown Content:\n{parts}".encode()
+
+
+def a_real_pdf() -> bytes:
+    paper = pdf_maker.Paper().wide("Rain", size=16).heading("Abstract").prose("We restore.")
+    for number, title in enumerate(HEADINGS, start=1):
+        paper.heading(f"{number} {title}").prose(PROSE)
+    return bytes(pdf_maker.file_of(paper.words))
+
+
+@pytest.mark.parametrize("basis", [Basis.HTML, Basis.MARKDOWN, Basis.PDF])
+async def test_what_the_services_serve_is_read_and_kept_whole(sources: Sources, basis: Basis):
+    sources.arxiv.pages |= {HTML: a_real_page(), PDF: a_real_pdf()}
+    sources.huggingface.texts[ID] = a_real_markdown()
+    if basis is not Basis.HTML:
+        del sources.arxiv.pages[HTML]
+    if basis is Basis.PDF:
+        del sources.huggingface.texts[ID]
+    sources.readers = Readers()
+    text = await sources.texts().fetch(PAPER)
+    assert text.basis is basis
+    assert text.arxiv_id.version == (None if basis is Basis.PDF else 3)
+    assert [section.title for section in text.sections[1:]] == list(HEADINGS)
+    assert [section.number for section in text.sections[1:]] == ["1", "2", "3", "4"]
+    assert "wet pixels" in text.sections[2].text
+    assert (await sources.texts().fetch(PAPER)) == text
+    assert len(sources.asked) == {Basis.HTML: 1, Basis.MARKDOWN: 2, Basis.PDF: 3}[basis]
 
 
 # --- politeness

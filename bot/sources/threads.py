@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -32,6 +33,7 @@ async def in_daemon_thread(call: Callable[[], T], name: str, *, ended: Callable[
         try:
             outcome = call(), None
         except BaseException as error:  # noqa: BLE001  # handed to the asker, whatever it is
+            traceback.clear_frames(error.__traceback__)  # what was worked on goes now, not when the error does
             outcome = None, error
         with suppress(RuntimeError):  # the loop may have ended meanwhile, and nobody waits any more
             loop.call_soon_threadsafe(settle, *outcome)

@@ -16,7 +16,7 @@ from bot.errors import SourceError
 from bot.interfaces import FULL_TEXT_SECONDS, Clock
 from bot.models import ArxivId, Basis, FullText, Paper, Section
 from bot.sources.download import Downloads, Wanted
-from bot.sources.fulltext.reading import Desk, Readers
+from bot.sources.fulltext.reading import Desk, Readers, give_back_memory
 from bot.sources.fulltext.sections import UnreadableError
 from bot.sources.fulltext.shelf import Keeping, Shelf
 from bot.sources.pace import RefusedError
@@ -177,6 +177,7 @@ class PaperTexts:
             found, text, size = str(error), None, 0
         else:
             found = "read"
+        give_back_memory()
         seconds = round(self._clock.monotonic() - started, 2)
         extra = {"paper": str(search.asked), "basis": step.basis, "bytes": size, "seconds": seconds, "found": found}
         logger.info("full text looked for", extra=extra)
