@@ -8,10 +8,10 @@ from itertools import islice
 from bot.errors import InputError
 from bot.models import ArxivId, Basis, FullText
 from bot.sources.fulltext import sections
-from bot.sources.fulltext.latexml import hidden, style
-from bot.sources.fulltext.latexml.blocks import Draft, Writer
+from bot.sources.fulltext.latexml import blocks, hidden, style
 from bot.sources.fulltext.latexml.floats import Images
 from bot.sources.fulltext.latexml.tree import Node, kind, parsed
+from bot.sources.fulltext.latexml.writer import Draft, Writer
 from bot.sources.fulltext.sections import UnreadableError
 
 END = 20_000  # bytes at a page's end, within which a whole one closes
@@ -38,10 +38,7 @@ def read(content: bytes, arxiv_id: ArxivId) -> FullText:
     base = next((node.get("href") or "" for node in root.iter("base")), "")
     rules = style.rules("".join(node.itertext()) for node in root.iter("style"))
     suspicious = hidden.strip(article, rules)
-    writer = Writer(Images(named, base))
-    writer.visit(article)
-    writer.flush()
-    abstract, drafts = _fronted(writer)
+    abstract, drafts = _fronted(blocks.written(article, Images(named, base)))
     parts = [draft.part for draft in drafts]
     return sections.assembled(named, Basis.HTML, abstract, parts, suspicious=suspicious)
 
