@@ -150,11 +150,12 @@ def _reworded(wanted: Letters, source: Letters, at: int, place: int) -> tuple[in
     """The places behind a word that the quote has in another spelling, or behind an article that only one has."""
     quoted = [(end, wanted.text[at:end]) for end in wanted.word_ends(at, _PIECES)]
     printed = [(end, source.text[place:end]) for end in source.word_ends(place, _PIECES)]
-    for there, word in printed:
-        for here, other in quoted:
-            if same_word(word, other) or {word, other} <= ARTICLES:
-                return here, there
-    if quoted and quoted[0][1] in ARTICLES:
+    # Whole words, or pieces on one side: two words at once would hide where one ends ("larger mask", "large mask").
+    pairs = [(one, other) for one in printed[:1] for other in quoted] + [(one, quoted[0]) for one in printed[1:]]
+    for (there, word), (here, other) in pairs:
+        if same_word(word, other) or {word, other} <= ARTICLES:
+            return here, there
+    if at and quoted and quoted[0][1] in ARTICLES:  # a quote's first article would hide the word behind it
         return quoted[0][0], place
     if printed and printed[0][1] in ARTICLES:
         return at, printed[0][0]

@@ -97,7 +97,9 @@ _ENDING = re.compile(r"(?<=...)(?:ing|ed|es|(?<!s)s|e)\Z")  # not -er, -est, -le
 _IES = re.compile(r"ie[sd]\Z")
 _LIGATURES = ("ffi", "ffl", "ff", "fi", "fl")  # PDFs lose them: "e cient"
 _LEAST_MISSPELT = 5  # letters; in a shorter word another letter makes another word ...
-_LEAST_SUBSTITUTED = 7  # ... and sooner so where one letter stands for another
+_LEAST_SUBSTITUTED = (
+    10  # ... and so where one letter stands for another ("confirm", "conform"; but s for z is spelling)
+)
 _HEAD = 3  # first letters that have to be right: opposites differ there (increase, decrease; macro, micro)
 
 
@@ -138,4 +140,5 @@ def _misspelt(one: str, other: str) -> bool:
     swapped = short[at : at + 2] == long[at : at + 2][::-1]
     if swapped and short[at + 2 :] == long[at + 2 :]:
         return True
-    return len(short) >= _LEAST_SUBSTITUTED and short[at + 1 :] == long[at + 1 :]
+    spelling = {short[at : at + 1], long[at : at + 1]} == {"s", "z"}
+    return (spelling or len(short) >= _LEAST_SUBSTITUTED) and short[at + 1 :] == long[at + 1 :]
