@@ -84,7 +84,7 @@ class _Dive:
         limit = input_budget(await self.llm.input_limit())
         bare = self.asked(replace(reading, sections=()))
         frame = sum(tokens.at_most(turn.content) for turn in bare.turns)
-        return max(LEAST, limit - frame - min(REPAIR, limit // 4) - MARGIN)
+        return max(LEAST, limit - frame - min(REPAIR, limit // 4) - min(MARGIN, limit // 8))
 
 
 async def deep_dive(paper: Paper, full_text: FullText, brief: Brief, llm: LLM, prompt: Prompt) -> DeepDive:
