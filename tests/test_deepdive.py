@@ -404,6 +404,18 @@ def test_a_row_of_a_table_is_a_quote(quote):
     assert point.quote in REAL.sections[3].text
 
 
+def test_a_short_row_of_a_table_is_a_quote_when_it_is_copied_whole():
+    rows = "| Setting | Value |\n|---|---|\n| width | 64 |\n| depth | 12 |"
+    full_text = replace(REAL, sections=(*REAL.sections[:4], Section("S4", "5", "Settings", rows)))
+    point, _ = proof_of(stated("宽度取 64。", "|  width | 64 |", "S4"), full_text)
+    assert point is not None
+    assert point.quote == "| width | 64 |"
+    assert proof_of(stated("宽度取 64。", "| width | 12 |", "S4"), full_text)[1] == [Rule.QUOTE]
+    assert proof_of(stated("宽度取 64。", "width", "S4"), full_text)[1] == [Rule.QUOTE]
+    assert proof_of(stated("宽度取 64。", "| width | 64 |", "S1"), full_text)[1] == [Rule.ELSEWHERE]
+    assert proof_of(stated("表头说明了各列。", "| Setting | Value |", "S4"), full_text)[1] == [Rule.SLIGHT]
+
+
 def test_a_row_with_a_cell_changed_is_none():
     assert proof_of(stated("雪天的结果反而更差。", "| RainFlow (ours) | 31.4 | 22.2 |", "S3"))[1] == [Rule.QUOTE]
 

@@ -10,9 +10,10 @@ from bot import tokens
 from bot.analysis import anatomy, outline
 from bot.analysis.anatomy import Kind
 from bot.analysis.fitting import GAP, GIANT_TABLE, fit
-from bot.analysis.points import Reading
-from bot.models import Section
-from tests.fakes import a_paper
+from bot.analysis.points import Reading, read
+from bot.models import ArxivId, Section
+from bot.sources.fulltext import latexml
+from tests.fakes import SHARED_DATA, a_paper
 
 HEAD = "| Method | PSNR |\n|---|---|"
 
@@ -315,6 +316,21 @@ def test_limitations_in_an_appendix_are_limitations_and_the_rest_of_it_is_append
 def test_without_a_heading_for_experiments_the_section_with_tables_is_them():
     sections = (section(0, "", "Abstract"), section(1, "2", "RainFlow", prose("x")), section(2, "3", "Rain", a_table()))
     assert anatomy.kinds(sections)[1:] == (Kind.METHOD, Kind.EXPERIMENTS)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("file", sorted((SHARED_DATA / "arxiv_html").glob("*.html")), ids=lambda path: path.name[:10])
+def test_a_real_paper_is_told_apart_and_cut_where_it_matters_least(file):
+    full_text = latexml.read(file.read_bytes(), ArxivId(file.name[:10]))
+    reading = read(a_paper(), full_text)
+    kinds = dict(zip(anatomy.kinds(reading.sections, reading.appendix), reading.sections, strict=True))
+    assert {Kind.ABSTRACT, Kind.INTRODUCTION, Kind.METHOD, Kind.EXPERIMENTS, Kind.CONCLUSION} <= kinds.keys()
+    whole = tokens.at_most(reading.laid_out())
+    for limit in (500, whole // 4, whole // 2, whole - 1):
+        fitted = fit(reading, limit)
+        assert 0.8 * limit < tokens.at_most(fitted.laid_out()) <= limit
+        assert text_of(fitted, "S0") == reading.sections[0].text
+        assert fitted.left_out
 
 
 # --- which section a name means ---

@@ -156,13 +156,26 @@ def _prove_stated(reply: PointReply, text: str, reading: Reading, faults: tuple[
 
 def _found(quote: str, sections: Sequence[Section]) -> tuple[Section, str] | None:
     """The first section in which the quote stands, and its span there; one that reaches over a gap is none."""
-    spans = ((section, grounding.find_quote(quote, section.text)) for section in sections)
+    spans = ((section, _span(quote, section.text)) for section in sections)
     return next(((section, span) for section, span in spans if span and untrusted.REDACTED not in span), None)
+
+
+def _span(quote: str, text: str) -> str | None:
+    """The span of `text` that the quote copies; of a table also a row that is too short to be looked for as prose."""
+    if span := grounding.find_quote(quote, text):
+        return span
+    cells = _cells(quote)
+    rows = (line for line in text.splitlines() if line.startswith("|") and _cells(line) == cells)
+    return next(rows, None) if len(cells) > 1 else None
+
+
+def _cells(row: str) -> tuple[str, ...]:
+    return tuple(" ".join(cell.split()) for cell in row.strip().strip("|").split("|"))
 
 
 def _elsewhere(quote: str, reading: Reading) -> Section | None:
     """The section in which the quote stands; looked for in all at once, as most such quotes stand nowhere."""
-    span = grounding.find_quote(quote, _everything(reading))
+    span = _span(quote, _everything(reading))
     found = _found(quote, [section for section in reading.sections if span and span in section.text])
     return found[0] if found else None
 
