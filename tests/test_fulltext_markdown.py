@@ -197,8 +197,8 @@ def test_paragraphs_are_plain_text(content: str, text: str):
         (r"faster by 8×8\times 8 × with", "faster by 8× with"),
         (
             (
-                r"O=D(F M,P).𝑂 𝐷 subscript 𝐹 𝑀 𝑃 O=D(F_{M},P).italic_O = italic_D ( italic_F start_POSTSUBSCRIPT italic_M"
-                r" end_POSTSUBSCRIPT , italic_P ) ."
+                r"O=D(F M,P).𝑂 𝐷 subscript 𝐹 𝑀 𝑃 O=D(F_{M},P).italic_O = italic_D ( italic_F start_POSTSUBSCRIPT"
+                r" italic_M end_POSTSUBSCRIPT , italic_P ) ."
             ),
             r"$O=D(F_{M},P).$",
         ),
