@@ -14,9 +14,11 @@ BRANCHES_PERCENT = 90.0
 WHOLE = (
     "bot/delivery/*",
     "bot/analysis/grounding.py",
+    "bot/analysis/letters.py",
     "bot/analysis/numerals.py",
     "bot/analysis/points.py",
     "bot/analysis/scoring.py",
+    "bot/analysis/tex.py",
 )
 
 
