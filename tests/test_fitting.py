@@ -301,6 +301,17 @@ def test_a_subsection_is_what_the_section_around_it_is():
     assert kinds[9] is kinds[8]
 
 
+def test_the_limits_of_others_are_related_work_and_hide_no_method_behind_them():
+    sections = (
+        section(0, "", "Abstract"),
+        section(1, "2", "Related Work"),
+        section(2, "2.1", "Limitations of Earlier Methods"),
+        section(3, "3", "LampFlow"),
+        section(4, "4", "Experiments"),
+    )
+    assert anatomy.kinds(sections)[1:] == (Kind.RELATED, Kind.RELATED, Kind.METHOD, Kind.EXPERIMENTS)
+
+
 def test_limitations_in_an_appendix_are_limitations_and_the_rest_of_it_is_appendix():
     sections = (
         section(0, "", "Abstract"),

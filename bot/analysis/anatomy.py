@@ -65,7 +65,7 @@ def kinds(sections: Sequence[Section], appendix: Collection[str] = ()) -> tuple[
     found: list[Kind] = []
     for index, section in enumerate(sections):
         around = [found[at] for at in outline.parents(index, sections)]
-        if named[index] is Kind.LIMITATIONS:
+        if named[index] is Kind.LIMITATIONS and Kind.RELATED not in around:  # what others cannot do is related work
             found.append(Kind.LIMITATIONS)
         elif section.id in appendix:
             found.append(around[-1] if around else Kind.APPENDIX)

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 from bot.sources.fulltext.sections import UnreadableError
 
 MOST_BYTES = 15_000_000  # what is fetched of a page, and more than any that was seen
-MOST_TAGS = 600_000  # opening and closing; a page of 800 kB has 20,000
+MOST_TAGS = 350_000  # opening and closing: 10 MB of a usual page; a tree of more would take hundreds of megabytes
 MOST_ATTRIBUTES = 200  # of one tag: the parser compares each with each
 MOST_NAMES = 1_000  # characters of a class attribute
 LONG_TAG = 4_000  # bytes; a shorter one cannot have attributes enough to matter
