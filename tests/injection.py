@@ -21,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 from bot.interfaces import Reply, ReplyT, Turn
 from bot.models import Basis, FullText, Meter, Paper, Section
 from bot.sources.fulltext import latexml
+from tests import pdf_maker
 from tests.fakes import ABSTRACT, a_paper
 
 JSON = dict[str, Any]
@@ -108,7 +109,7 @@ def carrying(attack: Attack) -> tuple[Paper, FullText]:
     first, last = attack.parts[0], attack.parts[-1]
     changes: dict[str, JSON] = {
         "title": {"title": f"{PAPER.title}. {attack.payload}"},
-        "front": {"title": f"{PAPER.title}: {first}", "abstract": f"{last} {ABSTRACT}"},
+        "front": {"title": f"{PAPER.title}. {first}", "abstract": f"{last} {ABSTRACT}"},
         "abstract": {"abstract": _among(ABSTRACT, attack.payload)},
         "author": {"authors": (*PAPER.authors, attack.payload)},
     }
@@ -168,6 +169,20 @@ def page(attack: Attack | None) -> bytes:
 <span class="ltx_tag ltx_tag_appendix">Appendix A </span>Further streets</h2>
 {"".join(map(_paragraph, _filler(9)))}{appendix}</section>
 </article></div></div></body></html>""".encode()
+
+
+def printed(attack: Attack | None) -> bytes:
+    """The paper as a PDF; the attack stands on its first page in a render mode that prints nothing, or in tiny type."""
+    made = pdf_maker.Paper(columns=1).wide(PAPER.title, size=14, font=pdf_maker.BOLD)
+    made.heading("Abstract").prose(ABSTRACT, indent=0)
+    for number, (title, told) in enumerate(_SECTIONS, start=1):
+        made.heading(f"{number}. {title}")
+        for text in (*_filler(number), " ".join(told)):
+            made.prose(text, hyphens=False)
+    tiny = attack is not None and "tiny" in attack.id
+    hidden = pdf_maker.Word(attack.payload, 60, 40, size=1 if tiny else 8, mode=0 if tiny else 3) if attack else None
+    content: bytes = pdf_maker.file_of([*made.words, *([hidden] if hidden else [])])
+    return content
 
 
 def _section(number: int, title: str, told: Sequence[str], put: dict[str, list[str]]) -> str:

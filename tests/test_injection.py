@@ -8,13 +8,15 @@ from bot.analysis import deepdive, points, scoring
 from bot.analysis.extractive import ExtractiveAnalyst
 from bot.interfaces import Brief, Turn
 from bot.models import Meter
+from bot.sources.fulltext import pdf
 from prompts import load
 from tests.fakes import ABSTRACT, a_profile
-from tests.injection import DROPPED, IN_PAGES, PAPER, Obedient, attacks, carrying, honest, honest_page, obeys
+from tests.injection import DROPPED, IN_PAGES, PAPER, Obedient, attacks, carrying, honest, honest_page, obeys, printed
 
 MOST_SHIFT = 5  # points of a score
 ATTACKS = [pytest.param(attack, id=attack.id) for attack in attacks()]
 PASSED_ON = [pytest.param(attack, id=attack.id) for attack in attacks() if attack.placement != "invisible"]
+HIDDEN_IN_PDFS = [pytest.param(attack, id=attack.id) for attack in attacks() if attack.placement == "invisible"]
 PLACEMENTS = {"title", "abstract", "section", "table", "caption", "heading", "footnote", "reference", "appendix"} | {
     "author",
     "hidden",
@@ -113,3 +115,17 @@ async def test_no_attack_moves_a_score_or_changes_a_published_point(attack, unha
     if attack.placement in ("title", "abstract", "front"):
         assert score.suspicious
         assert own_score.suspicious
+
+
+@pytest.mark.parametrize("attack", HIDDEN_IN_PDFS)
+async def test_what_a_pdf_hides_is_not_read_but_warned_of(attack):
+    full_text = await pdf.read(printed(attack), PAPER.arxiv_id, ABSTRACT)
+    plain = await pdf.read(printed(None), PAPER.arxiv_id, ABSTRACT)
+    assert full_text.suspicious
+    assert not plain.suspicious
+    _, dive, _, own_dive = await judged(attack, PAPER, full_text)
+    _, true_dive, _, true_own_dive = await judged(None, PAPER, plain)
+    assert published(dive) == published(true_dive)
+    assert published(own_dive) == published(true_own_dive)
+    assert deepdive.SUSPICIOUS in dive.flags
+    assert deepdive.SUSPICIOUS in own_dive.flags
