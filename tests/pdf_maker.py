@@ -150,8 +150,10 @@ def row_by_row(words):
     return sorted(words, key=lambda word: (word.page, -round(word.y), word.x))
 
 
-def file_of(words, *, extra_objects=(), boxes="", trailer=""):
-    """The bytes of a PDF. `extra_objects` are appended as they are, `boxes` to each page, `trailer` to the trailer."""
+def file_of(words, *, extra_objects=(), boxes="", trailer="", ground=""):
+    """The bytes of a PDF. `extra_objects` are appended as they are, `boxes` to each page, `trailer` to the trailer;
+    `ground` is what each page draws first.
+    """
     count = max((word.page for word in words), default=-1) + 1
     fonts = " ".join(f"/{name} << /Type /Font /Subtype /Type1 /BaseFont /{base} >>" for name, base in FONTS.items())
     states = "/ExtGState << /Clear << /ca 0 /CA 0 >> >>"
@@ -167,7 +169,7 @@ def file_of(words, *, extra_objects=(), boxes="", trailer=""):
     ]
     for number, page in enumerate(pages):
         here = [word for word in words if word.page == number]
-        drawn = "\n".join(word.operators() for word in here if not word.form)
+        drawn = "\n".join([ground, *(word.operators() for word in here if not word.form)])
         formed = any(word.form for word in here)
         objects += [page.encode(), stream(drawn + ("\n/Form Do" if formed else ""))]
     form = "\n".join(word.operators() for word in words if word.form)

@@ -53,7 +53,16 @@ async def read(
     PDF is read at a time; the clock starts when it is its turn.
     """
     async with _turn():
-        answer = await _answer(content, arxiv_id, limits, worker)
+        said = await _said(content, arxiv_id, limits, worker)
+    return full_text(said, arxiv_id, abstract)
+
+
+def full_text(said: bytes, arxiv_id: ArxivId, abstract: str) -> FullText:
+    """What a worker said of a PDF, checked. Raises UnreadableError."""
+    try:
+        answer = _Answer.model_validate_json(said)
+    except ValidationError as error:
+        raise UnreadableError(f"{arxiv_id}: the PDF's reader broke, or it is no PDF") from error
     named = _named(answer.stamp)
     if named and named.id != arxiv_id.id:
         raise UnreadableError(f"{arxiv_id}: the PDF is stamped {named}")
@@ -108,16 +117,13 @@ class _Answer(BaseModel):
     hidden: str
 
 
-async def _answer(content: bytes, arxiv_id: ArxivId, limits: Limits, worker: Sequence[str]) -> _Answer:
+async def _said(content: bytes, arxiv_id: ArxivId, limits: Limits, worker: Sequence[str]) -> bytes:
     most = BYTES_PER_CHARACTER * limits.characters + ANSWER_OVERHEAD
     try:
         async with asyncio.timeout(limits.seconds):
-            output = await _run(content, [*worker, *_arguments(limits)], most)
-        return _Answer.model_validate_json(output)
+            return await _run(content, [*worker, *_arguments(limits)], most)
     except TimeoutError as error:
         raise UnreadableError(f"{arxiv_id}: the PDF took longer than {limits.seconds} s") from error
-    except ValidationError as error:
-        raise UnreadableError(f"{arxiv_id}: the PDF's reader broke, or it is no PDF") from error
     except OSError as error:
         raise UnreadableError(f"{arxiv_id}: no process for the PDF's reader") from error
 

@@ -4,12 +4,12 @@ Its arguments are the limits: seconds of processor time, bytes of memory, pages,
 the PDF is read. Exit code 2 is a PDF that cannot be read.
 """
 
-import json
+import gc
 import resource
 import sys
 
 from bot.sources.pdf.glyphs import UnreadablePdfError
-from bot.sources.pdf.reader import found
+from bot.sources.pdf.reader import answer
 
 UNREADABLE = 2
 OPEN_FILES = 16  # a module or two that the standard library imports late
@@ -19,18 +19,12 @@ def main(arguments: list[str]) -> int:
     """Reads one PDF; returns the exit code."""
     seconds, memory, pages, characters = map(int, arguments)
     _limit(seconds, memory)
+    gc.disable()  # nothing here lives in circles, and the process ends with its answer
     try:
-        read = found(sys.stdin.buffer.read(), pages, characters)
+        said = answer(sys.stdin.buffer.read(), pages, characters)
     except (UnreadablePdfError, MemoryError):
         return UNREADABLE
-    answer = {
-        "stamp": read.stamp,
-        "abstract": read.abstract,
-        "parts": [[part.number, part.title, part.appendix, part.paragraphs] for part in read.parts],
-        "hidden": read.hidden,
-    }
-    # A lone surrogate is no character; no paper needs one.
-    sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace"))
+    sys.stdout.buffer.write(said)
     sys.stdout.buffer.flush()
     return 0
 

@@ -37,7 +37,11 @@ class Block:
 
 
 def body_of(pages: Sequence[Sequence[Line]]) -> Body:
-    """The size that most characters have, and the leading that most of these lines have."""
+    """The size that most characters have, and the leading that most of these lines have.
+
+    References may be longer than the paper, and are smaller: its first half tells.
+    """
+    pages = pages[: max(2, (len(pages) + 1) // 2)]
     sizes: Counter[float] = Counter()
     for line in (line for page in pages for line in page):
         sizes[round(line.size, 1)] += len(line.text)

@@ -2,7 +2,7 @@
 
 import ctypes
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from math import hypot
@@ -13,6 +13,10 @@ import pypdfium2_raw as pdfium  # type: ignore[import-untyped]  # generated bind
 SMALLEST = 4.0  # points; smaller type is there for machines
 FAINTEST = 0.15  # of full opacity
 WHITEST = 240  # of 255 in each of red, green and blue
+LIKE = 12  # of 255: two colours closer than that are one to the eye
+DARK = 128  # of 255: the brightest of a background on which white type is read
+WHOLE = 0.8  # of the page's area: what covers that much is a background
+PAINTED = 20  # objects from the first on, among which a background is
 INVISIBLE_MODES = frozenset({3, 7})  # neither filled nor stroked; clipping only (ISO 32000-1, table 106)
 STROKED_MODES = frozenset({1, 5})
 UNKNOWN = "\ufffd"
@@ -78,6 +82,9 @@ _close_page = _direct("FPDF_ClosePage", ctypes.c_int, _Address)
 _bounds = _direct("FPDF_GetPageBoundingBox", _Index, _Address, _Address)
 _count_objects = _direct("FPDFPage_CountObjects", _Index, _Address)
 _page_object = _direct("FPDFPage_GetObject", _Address, _Address, _Index)
+_kind = _direct("FPDFPageObj_GetType", _Index, _Address)
+_object_bounds = _direct("FPDFPageObj_GetBounds", _Index, _Address, *[_Address] * 4)
+_object_fill = _direct("FPDFPageObj_GetFillColor", _Index, _Address, *[_Address] * 4)
 _load_text = _direct("FPDFText_LoadPage", _Address, _Address)
 _close_text = _direct("FPDFText_ClosePage", ctypes.c_int, _Address)
 _count = _direct("FPDFText_CountChars", _Index, _Address)
@@ -136,7 +143,10 @@ class _Reader:
         self.matrix, self.rectangle = (ctypes.c_float * 6)(), (ctypes.c_float * 4)()
         self.point, self.colour = (ctypes.c_double * 2)(), (ctypes.c_uint * 4)()
         self.at_matrix, self.at_rectangle = ctypes.addressof(self.matrix), ctypes.addressof(self.rectangle)
-        self.at_x, self.at_colour = ctypes.addressof(self.point), ctypes.addressof(self.colour)
+        self.at_x, self.at_y = (ctypes.addressof(self.point) + 8 * index for index in range(2))
+        self.at_sides = [self.at_rectangle + 4 * index for index in range(4)]
+        self.at_channels = [ctypes.addressof(self.colour) + 4 * index for index in range(4)]
+        self.background = (255, 255, 255)
         _bounds(page, self.at_rectangle)
         left, top, right, bottom = self.rectangle
         self.box = (left, bottom, right, top)
@@ -145,7 +155,8 @@ class _Reader:
         count = min(characters, max(0, _count(self.text_page))) if self.text_page else 0
         owners = list(map(_object_of, repeat(self.text_page), range(count)))
         text = self._text(count)
-        outer = self._outer_objects()
+        objects = list(map(_page_object, repeat(self.page_address), range(_count_objects(self.page_address))))
+        outer, self.background = frozenset(objects), self._background_of(objects[:PAINTED])
         runs: list[Run] = []
         hidden: list[Run] = []
         first = 0
@@ -167,13 +178,22 @@ class _Reader:
             return "".join(map(chr, units[:count])).replace(LINE_END_HYPHEN, HYPHEN)
         return "".join(map(_printed, map(_character, repeat(self.text_page), range(count))))
 
-    def _outer_objects(self) -> frozenset[int]:
-        """What stands on the page itself and not in a form."""
-        return frozenset(map(_page_object, repeat(self.page_address), range(_count_objects(self.page_address))))
+    def _background_of(self, objects: Sequence[int]) -> tuple[int, int, int]:
+        """The colour of the last of `objects` that covers the page; paper is white."""
+        found = (255, 255, 255)
+        left, bottom, right, top = self.box
+        for painted in objects:
+            if _kind(painted) == pdfium.FPDF_PAGEOBJ_PATH and _object_bounds(painted, *self.at_sides):
+                x0, y0, x1, y1 = self.rectangle
+                width, height = min(x1, right) - max(x0, left), min(y1, top) - max(y0, bottom)
+                is_whole = width > 0 < height and width * height > WHOLE * (right - left) * (top - bottom)
+                if is_whole and _object_fill(painted, *self.at_channels) and self.colour[3] == 255:
+                    found = (self.colour[0], self.colour[1], self.colour[2])
+        return found
 
     def _run(self, text: str, first: int, last: int, owner: int) -> tuple[Run, bool]:
         """The run, and whether a reader sees it."""
-        _origin(self.text_page, first, self.at_x, self.at_x + 8)
+        _origin(self.text_page, first, self.at_x, self.at_y)
         _box(self.text_page, last, self.at_rectangle)
         _matrix(self.text_page, first, self.at_matrix)
         (x, y), (_, _, right, _) = self.point, self.rectangle
@@ -187,14 +207,16 @@ class _Reader:
         return run, is_on_page and min(high, 2 * wide) >= SMALLEST and self._inked(first, owner)
 
     def _inked(self, first: int, owner: int) -> bool:
+        """Is this drawn, and in another colour than what it stands on?"""
         mode = _mode(owner)
         if mode in INVISIBLE_MODES:
             return False
-        (_stroke if mode in STROKED_MODES else _fill)(
-            self.text_page, first, *(self.at_colour + 4 * index for index in range(4))
-        )
+        (_stroke if mode in STROKED_MODES else _fill)(self.text_page, first, *self.at_channels)
         red, green, blue, alpha = self.colour
-        return min(red, green, blue) < WHITEST and alpha >= FAINTEST * 255
+        if alpha < FAINTEST * 255 or (min(red, green, blue) >= WHITEST and max(self.background) >= DARK):
+            return False
+        paper_red, paper_green, paper_blue = self.background
+        return max(abs(red - paper_red), abs(green - paper_green), abs(blue - paper_blue)) > LIKE
 
     def _look(self, owner: int) -> Look:
         font = _font(owner)

@@ -22,7 +22,9 @@ _NUMBER = re.compile(
     re.DOTALL,
 )
 _TITLE = re.compile(r"(?=.*[^\W\d_]{2})(?:[\"“(‘$]?[^\W\d_]|\d{1,4}[\w-]*[^\W\d_])", re.DOTALL)
-_LEADERS = re.compile(r"(?:\. ?){4,}|[.\s]\s*\d{1,3}$")
+_LEADERS = re.compile(r"(?:\. ?){4,}")
+_CONTENTS = re.compile(r"contents", re.IGNORECASE)
+_PAGE = re.compile(r"\s\d{1,3}$")
 _ROMAN = {
     numeral: value for value, numeral in enumerate(("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"), 1)
 }
@@ -100,7 +102,12 @@ def headings(found: Sequence[Paragraph], texts: Sequence[str], body: Body) -> di
     }
     references = next((place for place, heading in named.items() if _REFERENCES.fullmatch(heading.title)), len(found))
     candidates = list(_candidates(found, texts, body, references))
-    numbered = {candidate.place: candidate.heading for candidate in _chain(candidates[:CANDIDATES])}
+    if any(_CONTENTS.fullmatch(heading.title) for heading in named.values()):
+        candidates = [candidate for candidate in candidates if not _PAGE.search(candidate.heading.title)]
+    numbered = {
+        candidate.place: replace(candidate.heading, appendix=candidate.heading.appendix or candidate.place > references)
+        for candidate in _chain(candidates[:CANDIDATES], references)
+    }
     if len(numbered) >= len(named):
         looks = {_look(found[place]) for place in numbered}
         return {
@@ -130,7 +137,7 @@ def _is_alike(paragraph: Paragraph, text: str, looks: set[tuple[int, bool, bool]
     return (
         outstanding
         and _is_title(paragraph, text)
-        and _look(paragraph) in looks
+        and (_look(paragraph) in looks or (line.bold and line.size > LARGER * body.size))
         and bool(_TITLE.match(text))
         and not text.endswith((".", ",", ";", ":"))
     )
@@ -172,17 +179,22 @@ def _numbered(place: int, text: str, rest: str, weight: int) -> Iterator[_Candid
             yield _Candidate(place, ("S", letter), weight, Heading(number, title, rest))
 
 
-def _chain(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """The heaviest sequence of candidates whose numbers count up, in which a list's or a table's do not fit."""
+def _chain(candidates: Sequence[_Candidate], references: int) -> list[_Candidate]:
+    """The heaviest sequence of candidates whose numbers count up, in which a list's or a table's do not fit.
+
+    Behind the references a supplement may start again from 1.
+    """
     best: list[tuple[int, int]] = []  # weight of the heaviest sequence up to here, and its last but one
     for index, candidate in enumerate(candidates):
         start = candidate.weight if _starts(candidate) else -1
         weight, before = start, -1
-        for earlier in range(index):
-            if best[earlier][0] < 0 or candidates[earlier].place == candidate.place:
-                continue
+        for earlier, other in enumerate(candidates[:index]):
             together = best[earlier][0] + candidate.weight
-            if together > weight and _follows(candidates[earlier].key, candidate.key):
+            if best[earlier][0] < 0 or other.place == candidate.place or together <= weight:
+                continue
+            if _follows(other.key, candidate.key) or (
+                candidate.key == (1,) and other.place < references < candidate.place
+            ):
                 weight, before = together, earlier
         best.append((weight, before))
     chain: list[_Candidate] = []

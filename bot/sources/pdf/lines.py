@@ -37,6 +37,7 @@ class Line:
     opens with.
     """
 
+    text: str
     cells: tuple[str, ...]
     x0: float
     x1: float
@@ -46,10 +47,6 @@ class Line:
     italic: bool
     lead: str
     page: int
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +172,10 @@ def _line(row: Sequence[Run], page: int) -> Line:
     main = max(row, key=lambda run: (round(run.size), len(run.text)))
     words = [run for run in row if run.text.strip()]
     row = list(_with_exponents(row, main))
+    cells = tuple(filter(None, (_joined(part).strip() for part in _split(row, _is_gap))))
     return Line(
-        tuple(filter(None, (_joined(part).strip() for part in _split(row, _is_gap)))),
+        " ".join(cells),
+        cells,
         row[0].x0,
         max(run.x1 for run in row),
         main.y,

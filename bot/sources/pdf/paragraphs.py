@@ -27,7 +27,6 @@ CAPTION = re.compile(
 _BULLET = re.compile(r"[•●▪◦∙■▶►–—]\s*\S")
 _ITEM = re.compile(r"\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})\)\s*\S|\d{1,2}\.\s+\S")
 _NUMBER = re.compile(r"[-–+±~≈<>]?\d[\d.,]*(?:[eE][-–]?\d+)?\S{0,3}|[-–—✓✗×]")
-_NUMBERED = re.compile(r"(?:\d{1,2}|[A-Z]\d?|[IVX]{1,5})(?:\.\d{1,2})*[.:]?\s+[^\W\d_]")
 _EQUATION_NUMBER = re.compile(r".*\(\d{1,3}(?:\.\d{1,2})?[a-z]?\)")
 _ENDED = re.compile(r"[.!?:;。！？：；][\"'”’)\]]*$")
 _ASIDE = re.compile(
@@ -66,8 +65,9 @@ def paragraphs(blocks: Iterable[Block], body: Body, stands_out: StandsOut) -> li
 
 def _of_block(block: Block, body: Body, stands_out: StandsOut) -> Iterator[Paragraph]:
     def starts(above: Line, line: Line) -> bool:
-        heading = stands_out(line) and not stands_out(above) and bool(_NUMBERED.match(line.text)) and not _is_row(line)
-        return heading or bool(CAPTION.match(line.text))
+        title = stands_out(line) - stands_out(above)
+        borders = (title > 0 and not _is_row(line)) or (title < 0 and not _is_row(above))
+        return borders or bool(CAPTION.match(line.text))
 
     for part in _split(block.lines, starts):
         if CAPTION.match(part[0].text):
@@ -79,7 +79,8 @@ def _of_block(block: Block, body: Body, stands_out: StandsOut) -> Iterator[Parag
 
 
 def _of_part(part: Sequence[Line], block: Block, body: Body, stands_out: StandsOut) -> Iterator[Paragraph]:
-    if sum(map(_is_row, part)) >= TABLE_SHARE * len(part):
+    is_title = len(part) == 1 and stands_out(part[0])
+    if not is_title and sum(map(_is_row, part)) >= TABLE_SHARE * len(part):
         yield Paragraph(Kind.TABLE, tuple(part))
         return
 

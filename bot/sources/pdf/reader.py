@@ -1,5 +1,6 @@
 """A PDF's bytes made into what the parent process asks for: headings with their paragraphs, and what was hidden."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ ONE_ROW = 2.0  # points between the lines of one row of a table
 
 _ABSTRACT = re.compile(r"(?:abstract|summary|摘\s*要)\s*[.:：—–-]*\s*(?=\S)", re.IGNORECASE)
 _FRONT = re.compile(r"abstract|摘\s*要|contents|index terms|keywords", re.IGNORECASE)
+_KEYWORDS = re.compile(r"(?:index terms|key\s?words(?: and phrases)?|ccs concepts)\s*[.:—–-]", re.IGNORECASE)
 _ABSTRACT_TITLE = re.compile(r"abstract|摘\s*要", re.IGNORECASE)
 
 
@@ -35,6 +37,18 @@ class Found:
     abstract: str
     parts: tuple[Part, ...]
     hidden: str
+
+
+def answer(content: bytes, pages: int, characters: int) -> bytes:
+    """What `found` finds, as the JSON that the parent process asks for."""
+    read = found(content, pages, characters)
+    said = {
+        "stamp": read.stamp,
+        "abstract": read.abstract,
+        "parts": [[part.number, part.title, part.appendix, part.paragraphs] for part in read.parts],
+        "hidden": read.hidden,
+    }
+    return json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")  # a lone surrogate is no character
 
 
 def found(content: bytes, pages: int, characters: int) -> Found:
@@ -73,7 +87,7 @@ def _parts(
     front, abstract = Part("", ""), Part("", "Abstract")
     floating: list[str] = []
     parts = [front]
-    for place, (paragraph, text) in enumerate(zip(whole, texts, strict=True)):
+    for place, text in enumerate(texts):
         heading = titles.get(place)
         if heading:
             is_front = bool(_FRONT.fullmatch(heading.title))
@@ -87,10 +101,19 @@ def _parts(
         elif parts[-1] is front and (opening := _ABSTRACT.match(text)) and not abstract.paragraphs:
             parts.append(abstract)
             text = text[opening.end() :]
-        is_float = paragraph.kind is not Kind.PROSE and parts[-1] in (front, abstract)
+        elif parts[-1] is abstract and _KEYWORDS.match(text):
+            parts.append(front)
         if text:
+            is_float = parts[-1] in (front, abstract) and _floats(whole, place)
             (floating if is_float else parts[-1].paragraphs).append(text)
     return " ".join(abstract.paragraphs).strip(), tuple(part for part in parts if part not in (front, abstract))
+
+
+def _floats(whole: Sequence[Paragraph], place: int) -> bool:
+    """Is this a caption, or a table that has one? A list of authors looks like a table too."""
+    around = whole[max(0, place - 1) : place + 2]
+    captioned = any(paragraph.kind is Kind.CAPTION for paragraph in around)
+    return captioned and whole[place].kind in (Kind.CAPTION, Kind.TABLE)
 
 
 def _text(paragraph: Paragraph, vocabulary: Vocabulary) -> str:
