@@ -1,7 +1,7 @@
 """Which paragraphs are headings: by their look, by names that every paper uses, and by numbers that count up."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.sources.pdf.columns import Body
@@ -23,6 +23,7 @@ _NUMBER = re.compile(
 )
 _TITLE = re.compile(r"(?=.*[^\W\d_]{2})(?:[\"“(‘$]?[^\W\d_]|\d{1,4}[\w-]*[^\W\d_])", re.DOTALL)
 _LEADERS = re.compile(r"(?:\. ?){4,}")
+_CAPITALS = re.compile(r"[A-Z]{3}")
 _CONTENTS = re.compile(r"contents", re.IGNORECASE)
 _PAGE = re.compile(r"\s\d{1,3}$")
 _ROMAN = {
@@ -77,18 +78,22 @@ class _Candidate:
     stopped: bool = True
 
 
-def stands_out(body: Body) -> Callable[[Line], bool]:
-    """Lines that are set as headings are: bold, larger, or numbered in capitals or italics."""
+def stands_out(body: Body, lines: Iterable[Line]) -> Callable[[Line], bool]:
+    """Which of `lines` are set as headings are: bold, larger, or numbered in capitals or italics."""
+    outstanding = {id(line) for line in lines if _stands_out(line, body)}
+    return lambda line: id(line) in outstanding
 
-    def check(line: Line) -> bool:
-        if line.bold or line.size > LARGER * body.size:
-            return True
-        numbered = _NUMBER.fullmatch(line.text)
-        if numbered and _TITLE.match(numbered["title"]):
-            return line.italic or numbered["title"].isupper()
-        return bool(_KNOWN.fullmatch(line.text)) and (line.italic or line.text.isupper())
 
-    return check
+def _stands_out(line: Line, body: Body) -> bool:
+    if line.bold or line.size > LARGER * body.size:
+        return True
+    is_upper = line.text.isupper()
+    if not line.italic and not is_upper and not _CAPITALS.search(line.text):
+        return False
+    numbered = _NUMBER.fullmatch(line.text)
+    if numbered and _TITLE.match(numbered["title"]):
+        return line.italic or numbered["title"].isupper()
+    return (line.italic or is_upper) and bool(_KNOWN.fullmatch(line.text))
 
 
 def headings(found: Sequence[Paragraph], texts: Sequence[str], body: Body) -> dict[int, Heading]:
@@ -98,7 +103,7 @@ def headings(found: Sequence[Paragraph], texts: Sequence[str], body: Body) -> di
         for place, (paragraph, text) in enumerate(zip(found, texts, strict=True))
         if _is_title(paragraph, text)
         and _KNOWN.fullmatch(text.rstrip(" .:"))
-        and (paragraph.apart or stands_out(body)(paragraph.lines[0]))
+        and (paragraph.apart or _stands_out(paragraph.lines[0], body))
     }
     references = next((place for place, heading in named.items() if _REFERENCES.fullmatch(heading.title)), len(found))
     candidates = list(_candidates(found, texts, body, references))

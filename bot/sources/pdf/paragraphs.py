@@ -26,7 +26,7 @@ CAPTION = re.compile(
 )
 _BULLET = re.compile(r"[•●▪◦∙■▶►–—]\s*\S")
 _ITEM = re.compile(r"\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})\)\s*\S|\d{1,2}\.\s+\S")
-_NUMBER = re.compile(r"[-–+±~≈<>]?\d[\d.,]*(?:[eE][-–]?\d+)?\S{0,3}|[-–—✓✗×]")
+_NUMBER = re.compile(r"(?<!\S)(?:[-–+±~≈<>]?\d[\d.,]*(?:[eE][-–]?\d+)?\S{0,3}|[-–—✓✗×])(?!\S)")
 _EQUATION_NUMBER = re.compile(r".*\(\d{1,3}(?:\.\d{1,2})?[a-z]?\)")
 _ENDED = re.compile(r"[.!?:;。！？：；][\"'”’)\]]*$")
 _ASIDE = re.compile(
@@ -141,11 +141,10 @@ def _is_indented(line: Line, block: Block) -> bool:
 
 
 def _is_row(line: Line) -> bool:
-    tokens = line.text.split()
-    if _EQUATION_NUMBER.fullmatch(line.cells[-1]):
+    numbers = len(_NUMBER.findall(line.text))
+    if (len(line.cells) < ROW_CELLS and numbers < ROW_NUMBERS) or _EQUATION_NUMBER.fullmatch(line.cells[-1]):
         return False
-    numbers = sum(bool(_NUMBER.fullmatch(token)) for token in tokens)
-    return len(line.cells) >= ROW_CELLS or (numbers >= ROW_NUMBERS and numbers >= ROW_SHARE * len(tokens))
+    return len(line.cells) >= ROW_CELLS or numbers >= ROW_SHARE * len(line.text.split())
 
 
 def _with_table_heads(found: Sequence[Paragraph], body: Body) -> Iterator[Paragraph]:

@@ -58,8 +58,9 @@ def found(content: bytes, pages: int, characters: int) -> Found:
     kept = furniture.without_furniture(written.pages, [page.box for page in read])
     body = columns.body_of(kept)
     blocks = [block for page in kept for block in columns.in_reading_order(page, body, written.gutter)]
-    whole = paragraphs(blocks, body, headings.stands_out(body))
-    vocabulary = Vocabulary(line.text for page in kept for line in page)
+    every = [line for page in kept for line in page]
+    whole = paragraphs(blocks, body, headings.stands_out(body, every))
+    vocabulary = Vocabulary(line.text for line in every)
     texts = [_text(paragraph, vocabulary) for paragraph in whole]
     titles = headings.headings(whole, texts, body)
     for place in range(len(whole) - 1):
