@@ -6,7 +6,7 @@ from bot.interfaces import Brief
 from bot.models import ArxivId, Basis, FullText, Meter, Paper
 from bot.ondemand import OnDemand
 from bot.store.sqlite import SqliteStore
-from tests.fakes import a_day_list, a_full_text, a_paper, a_profile
+from tests.fakes import a_day_list, a_full_text, a_profile
 from tests.test_reporter import KnownPapers, ScriptedAnalyst, a_reporter
 
 
