@@ -100,14 +100,17 @@ class LLM(Protocol):
     model: str
     """The configured model's name, "" when there is none."""
 
+    max_input_tokens: int | None
+    """What the settings allow one request, None where they name no limit."""
+
     async def ask(self, name: str, turns: Sequence[Turn], schema: type[ReplyT], meter: Meter) -> Reply[ReplyT]:
         """Asks under the schema's `name` ("score"). Every HTTP request counts in `meter`, failed ones too.
 
         Raises ModelError (its `key` a `failure.*` wording; `failure.too_long` where the input was), BudgetError.
         """
 
-    async def input_limit(self) -> int | None:
-        """The most input tokens of one request, None where nobody has said. Raises ModelError."""
+    async def context(self) -> int | None:
+        """The most input tokens that the model is known to take, None where nobody knows. May load its library."""
 
 
 @dataclass(frozen=True, slots=True)

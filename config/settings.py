@@ -142,7 +142,9 @@ class LLMSettings(Section):
     daily_budget_usd: float | None = Field(
         None, ge=0, description="models may cost this much a UTC day; none: no limit"
     )
-    max_input_tokens: int | None = Field(None, ge=1000, description="longest input for the model; none: what it takes")
+    max_input_tokens: int | None = Field(
+        None, ge=1000, description="longest input for the model; none: what it takes, up to 48,000"
+    )
 
 
 class StoreSettings(Section):

@@ -71,7 +71,8 @@ class FakeLLM:
         self, answer: Callable[[str, Sequence[Turn]], str], model: str = "fake/model", limit: int | None = None
     ) -> None:
         self.model = model
-        self.limit = limit
+        self.max_input_tokens = limit
+        self.known: int | None = None
         self.asked: list[tuple[str, tuple[Turn, ...]]] = []
         self._answer = answer
 
@@ -81,8 +82,8 @@ class FakeLLM:
         text = self._answer(name, turns)
         return Reply(schema.model_validate_json(text), text, self.model, 0.001)
 
-    async def input_limit(self) -> int | None:
-        return self.limit
+    async def context(self) -> int | None:
+        return self.known
 
 
 def a_paper(number: int = 1, **changes: object) -> Paper:

@@ -253,6 +253,7 @@ class Obedient:
     """An LLM port that answers honestly, always the same, unless it can read `attack`: then it does what that says."""
 
     model = "stand-in/obedient"
+    max_input_tokens: int | None = None
 
     def __init__(self, attack: Attack | None = None) -> None:
         self.attack = attack
@@ -264,7 +265,7 @@ class Obedient:
         text = json.dumps(self._score() if name == "score" else self._deep_dive(turns), ensure_ascii=False)
         return Reply(schema.model_validate_json(text), text, self.model)
 
-    async def input_limit(self) -> int | None:
+    async def context(self) -> int | None:
         return None
 
     def _score(self) -> JSON:

@@ -67,6 +67,7 @@ class SmallModel:
     """
 
     model = "smollm2-135m-instruct"
+    max_input_tokens: int | None = None
 
     def __init__(self, file: Path) -> None:
         import xllamacpp  # type: ignore[import-not-found,import-untyped,unused-ignore]  # of requirements-live.lock
@@ -100,7 +101,7 @@ class SmallModel:
                 f"{self.model}: {answer.get('error') or 'no valid reply'}", key="failure.invalid"
             ) from error
 
-    async def input_limit(self) -> int | None:
+    async def context(self) -> int | None:
         return CONTEXT
 
 

@@ -137,19 +137,22 @@ async def test_another_model_input_limit_or_author_makes_another_analysis():
     await analyst.deep_dive(a_paper(), FULL, a_brief())
     await an_analyst(FakeLLM(answer, "fake/other"), kept)[0].deep_dive(a_paper(), FULL, a_brief())
     assert len(kept.contents) == 2
-    llm.limit = 8000
+    llm.max_input_tokens = 8000
     await analyst.deep_dive(a_paper(), FULL, a_brief())
     assert len(kept.contents) == 3
     await analyst.deep_dive(a_paper(authors=("Cy Else",)), FULL, a_brief())
     assert len(kept.contents) == 4
 
 
-async def test_a_limit_beyond_what_a_deep_dive_reads_changes_nothing():
-    analyst, llm, kept = an_analyst()
-    for limit in (None, 1_000_000):
-        llm.limit = limit
-        await analyst.deep_dive(a_paper(), FULL, a_brief())
-    assert len(llm.asked) == len(kept.contents) == 1
+async def test_a_kept_analysis_asks_nothing_of_the_model_not_even_what_it_takes():
+    class Loading(FakeLLM):
+        async def context(self):
+            raise AssertionError("a model library was loaded for nothing")
+
+    analyst, _, kept = an_analyst()
+    await analyst.deep_dive(a_paper(), FULL, a_brief())
+    await an_analyst(Loading(answer), kept)[0].deep_dive(a_paper(), FULL, a_brief())
+    assert len(kept.contents) == 1
 
 
 async def test_a_deep_dive_kept_before_there_were_figures_still_reads():

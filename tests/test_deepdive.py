@@ -564,7 +564,22 @@ async def test_without_a_limit_a_deep_dive_has_its_own():
     result = await dive(model, LONG)
     assert CEILING // 2 < sent(model) < CEILING
     assert result.left_out == ("S5",)
-    assert (input_budget(None), input_budget(2000), input_budget(10**6)) == (CEILING, 2000, CEILING)
+
+
+@pytest.mark.parametrize(
+    ("setting", "known", "budget"),
+    [
+        (None, None, CEILING),
+        (None, 8_000, 8_000),
+        (None, 1_000_000, CEILING),
+        (2_000, 8_000, 2_000),
+        (200_000, 8_000, 200_000),
+    ],
+)
+async def test_the_settings_say_how_much_is_read_and_else_the_model_up_to_a_ceiling(setting, known, budget):
+    model = Model(a_reply(), limit=setting)
+    model.known = known
+    assert await input_budget(model) == budget
 
 
 async def test_the_repair_turn_has_room_as_well():

@@ -16,6 +16,7 @@ class Gullible:
     """Gives tens as soon as one of `words` stands in what it is shown."""
 
     model = "stand-in/gullible"
+    max_input_tokens: int | None = None
 
     def __init__(self, *words):
         self.words = words
@@ -27,7 +28,7 @@ class Gullible:
         text = json.dumps(fields | dict.fromkeys(("topic", "method", "novelty", "rigor"), value))
         return Reply(schema.model_validate_json(text), text, self.model)
 
-    async def input_limit(self):
+    async def context(self):
         return None
 
 

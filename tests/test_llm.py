@@ -622,7 +622,6 @@ async def test_a_paper_within_the_limit_is_counted_exactly_before_it_is_refused(
 @pytest.mark.parametrize(
     ("model", "settings", "limit"),
     [
-        ("openai/gpt-4o-mini", {"max_input_tokens": 5000}, 5000),
         ("openai/gpt-4o-mini", {}, 128_000 - 8192),
         ("openai/gpt-4o-mini", {"max_output_tokens": 3000}, 125_000),
         ("gpt-3.5-turbo", {}, 16_385 - 4096),
@@ -638,7 +637,7 @@ async def test_a_paper_within_the_limit_is_counted_exactly_before_it_is_refused(
 async def test_the_input_leaves_room_for_the_reply(model: str, settings: dict[str, int], limit: int | None) -> None:
     options = replace(ModelOptions(model=model, api_key="sk-test"), **settings)  # type: ignore[arg-type]  # by name
     llm = LiteLLM(options, MemoryStore(), QuickClock())
-    assert await llm.input_limit() == limit
+    assert await llm.context() == limit
 
 
 async def test_a_passing_trouble_is_tried_again(server: ModelStandIn, connect: Connect, clock: QuickClock) -> None:

@@ -138,13 +138,14 @@ async def test_with_the_real_prompts_every_answer_stands_the_proof(language: str
 
     class Direct:
         model = "stand-in"
+        max_input_tokens: int | None = None
 
         async def ask(self, name: str, turns: Sequence[Turn], schema: type[ReplyT], meter: Meter) -> Reply[ReplyT]:
             meter.add(Usage(calls=1))
             text = plausible(name, {"messages": [{"role": turn.role, "content": turn.content} for turn in turns]})
             return Reply(schema.model_validate_json(text), text, self.model)
 
-        async def input_limit(self) -> int | None:
+        async def context(self) -> int | None:
             return None
 
     meter = Meter()

@@ -58,8 +58,9 @@ class ModelAnalyst:
 
     async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         prompt = load("deep_dive", brief.language)
-        budget = deepdive.input_budget(await self._llm.input_limit())
-        content = (paper.title, paper.abstract, *paper.authors, str(budget), *_content(full_text))
+        # The model's own context needs no place: the key names the model, and asking it would load its library.
+        limit = str(self._llm.max_input_tokens)
+        content = (paper.title, paper.abstract, *paper.authors, limit, *_content(full_text))
         key = self._key(paper, content, brief, prompt)
         return await self._once(
             key, _DEEP_DIVES, brief, lambda: deepdive.deep_dive(paper, full_text, brief, self._llm, prompt)

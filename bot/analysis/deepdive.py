@@ -81,7 +81,7 @@ class _Dive:
 
     async def room(self, reading: Reading) -> int:
         """Tokens for the paper's text: the model's limit without the prompt, the repair turn and a margin."""
-        limit = input_budget(await self.llm.input_limit())
+        limit = await input_budget(self.llm)
         bare = self.asked(replace(reading, sections=()))
         frame = sum(tokens.at_most(turn.content) for turn in bare.turns)
         return max(LEAST, limit - frame - min(REPAIR, limit // 4) - min(MARGIN, limit // 8))
@@ -118,9 +118,12 @@ async def deep_dive(paper: Paper, full_text: FullText, brief: Brief, llm: LLM, p
     )
 
 
-def input_budget(limit: int | None) -> int:
-    """The most input tokens of one call, for a model that takes `limit`."""
-    return CEILING if limit is None else min(limit, CEILING)
+async def input_budget(llm: LLM) -> int:
+    """The most input tokens of one call: what the settings say, else what the model takes, up to CEILING."""
+    if llm.max_input_tokens is not None:
+        return llm.max_input_tokens
+    known = await llm.context()
+    return CEILING if known is None else min(known, CEILING)
 
 
 @lru_cache(maxsize=32)

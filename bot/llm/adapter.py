@@ -68,6 +68,7 @@ class LiteLLM:
 
     def __init__(self, options: ModelOptions, store: LLMStore, clock: Clock) -> None:
         self.model = options.model
+        self.max_input_tokens = options.max_input_tokens
         self._options = options
         self._store = store
         self._clock = clock
@@ -105,10 +106,10 @@ class LiteLLM:
             logger.warning("model failed", extra={"model": endpoint.model, "call": name, "reason": str(errors[-1])})
         raise errors[0]
 
-    async def input_limit(self) -> int | None:
-        """The setting, else what the reply leaves of the context that the configured model is known to have."""
-        if self._options.max_input_tokens is not None or not self.model:
-            return self._options.max_input_tokens
+    async def context(self) -> int | None:
+        """What the reply leaves of the context that the configured model is known to have."""
+        if not self.model:
+            return None
         await self.warm_up()
         card = self._endpoints[0].card
         if card.max_input_tokens is None:
