@@ -1,20 +1,29 @@
-"""The figures of speed and robustness, measured on this machine: `python -m tests.figures`.
+"""The figures of speed and robustness, measured on this machine: `python -m tests.figures [reading|running]`.
 
-Every figure is taken from real processes against the stand-ins, the model answering in 1.0 s unless said otherwise.
+Those of running are taken from real processes against the stand-ins, the model answering in 1.0 s unless said
+otherwise; those of reading from the papers in `../shared/data`, where that is there.
 """
 
 import asyncio
+import gc
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+import timeit
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.fakes import wait_until
+from bot.analysis import overview
+from bot.models import ArxivId
+from bot.sources.fulltext import latexml, pdf
+from bot.sources.fulltext.sections import UnreadableError
+from bot.sources.pdf.reader import found
+from tests.fakes import ABSTRACT, SHARED_DATA, wait_until
 from tests.model_standin import Fault
 from tests.world import CHANNELS, World, a_world
 
@@ -96,12 +105,70 @@ def of_help() -> None:
     say("python -m bot --help, best of 5", f"{min(times):.2f} s", "<= 0.3 s")
 
 
-async def main() -> None:
+def best_of(times: int, work: Callable[[], object]) -> float:
+    """Milliseconds of the fastest, without collections of garbage in between, as `timeit` measures."""
+    gc.disable()
+    try:
+        return 1000 * min(timeit.repeat(work, number=1, repeat=times))
+    finally:
+        gc.enable()
+
+
+def of_pages() -> None:
+    for file in sorted((SHARED_DATA / "arxiv_html").iterdir()):
+        content, arxiv_id = file.read_bytes(), ArxivId.parse(file.name.split(".latexml")[0].removesuffix(".html"))
+        read = latexml.read(content, arxiv_id)
+        figure = overview.overview(read.sections)
+        took = best_of(12, partial(latexml.read, content, arxiv_id))
+        said = f"{took:.0f} ms, {read.basis}, {len(read.sections)} + {len(read.appendix)} sections"
+        say(f"{file.name}, overview {figure.label if figure else None}", said, "<= 60 ms")
+
+
+async def of_pdfs() -> None:
+    for file, arxiv_id in (("2404.00722v5-DRCT.pdf", "2404.00722"), ("swin-2103.14030v2.pdf", "2103.14030")):
+        content = (SHARED_DATA / "pdf" / file).read_bytes()
+        took = best_of(8, partial(found, content, pdf.Limits().pages, pdf.Limits().characters))
+        started = time.perf_counter()
+        read = await pdf.read(content, ArxivId(arxiv_id), ABSTRACT)
+        whole = 1000 * (time.perf_counter() - started)
+        said = f"{took:.0f} ms, {read.basis}, {len(read.sections)} + {len(read.appendix)} sections"
+        say(f"{file} (with a worker's start {whole:.0f} ms)", said, "<= 150 ms")
+
+
+async def of_lost_workers() -> None:
+    """A worker that hangs or is killed costs its limit at most, and the deep dive goes on from the abstract."""
+    content = (SHARED_DATA / "pdf" / "swin-2103.14030v2.pdf").read_bytes()
+    ways = {"hangs": "import time; time.sleep(60)", "is killed": "import os; os.kill(os.getpid(), 9)"}
+    for name, code in ways.items():
+        started = time.perf_counter()
+        try:
+            await pdf.read(
+                content, ArxivId("2103.14030"), ABSTRACT, pdf.Limits(seconds=2), (sys.executable, "-c", code)
+            )
+        except UnreadableError as error:
+            said = f"{time.perf_counter() - started:.2f} s, {error}"
+        say(f"a PDF worker that {name}, at a limit of 2 s", said[:60], "<= 3 s, unreadable")
+
+
+async def of_reading() -> None:
+    of_pages()
+    await of_pdfs()
+    await of_lost_workers()
+
+
+async def of_running() -> None:
     of_help()
     await in_a_running_bot()
     await in_a_fresh_process()
     await with_faults()
 
 
+async def main(what: str = "") -> None:
+    if what in ("", "reading"):
+        await of_reading()
+    if what in ("", "running"):
+        await of_running()
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*sys.argv[1:2]))

@@ -114,6 +114,14 @@ async def test_a_wrong_model_key_or_address_is_found(world, capsys, variables, s
     assert (await findings(world, capsys))[subject][0] == "error"
 
 
+async def test_a_limit_in_which_no_paper_fits_is_found(world, capsys):
+    world.write()
+    world.variables["PAPERBOY_LLM__MAX_INPUT_TOKENS"] = "2000"
+    level, text = (await findings(world, capsys))["llm.max_input_tokens"]
+    assert level == "warning"
+    assert "3000" in text
+
+
 async def test_a_missing_key_is_found_without_a_call(world, capsys, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     world.write(model=False, more='[llm]\nmodel = "openai/gpt-4o-mini"\n')

@@ -26,6 +26,7 @@ from bot.terminal.status import DONE, FAILED, USAGE
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
+LEAST_INPUT_TOKENS = 3_000  # the prompt of a deep dive takes some 2,000 in Chinese
 COLOURS = {"ok": "32", "warning": "33", "error": "31"}
 
 
@@ -108,7 +109,12 @@ def _channel(plan: ChannelPlan, app: App, places: Places) -> checks.Check:
 async def _model(app: App) -> Sequence[Finding]:
     if app.llm is None:
         return [Finding("ok", "llm.model", "none: the extractive analyst works, and says so")]
-    return await app.llm.probe()
+    limit = app.llm.max_input_tokens
+    findings = list(await app.llm.probe())
+    if limit is not None and limit < LEAST_INPUT_TOKENS:
+        text = f"{limit} leave no room for a paper beside the prompt; set {LEAST_INPUT_TOKENS} or more, or nothing"
+        findings.append(Finding("warning", "llm.max_input_tokens", text))
+    return findings
 
 
 async def _port(app: App) -> Sequence[Finding]:
