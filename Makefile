@@ -11,7 +11,7 @@ PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 # One more than there are cores: tests of whole processes mostly wait.
 WORKERS := $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
-LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
 # Where it is set, every test process would compile every module anew.
