@@ -304,6 +304,8 @@ class Notes(Protocol):
 
     async def note(self, key: str) -> str | None: ...
     async def keep_note(self, key: str, value: str) -> None: ...
+    async def swap_note(self, key: str, standing: str | None, value: str) -> bool:
+        """Keeps `value` where still `standing` is kept (None: nothing), in one step; False where something else is."""
 
 
 class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Notes, Protocol):

@@ -333,6 +333,9 @@ class BrokenStore:
     async def keep_note(self, key: str, value: str) -> None:
         raise StoreError("the store is locked")
 
+    async def swap_note(self, key: str, standing: str | None, value: str) -> bool:
+        raise StoreError("the store is locked")
+
 
 async def test_a_broken_store_costs_a_fetch_and_no_text(sources: Sources, caplog: pytest.LogCaptureFixture):
     everywhere(sources)

@@ -113,6 +113,13 @@ class MemoryStore:
         await self._wire()
         self.notes[key] = value
 
+    async def swap_note(self, key: str, standing: str | None, value: str) -> bool:
+        await self._wire()
+        if self.notes.get(key) != standing:
+            return False
+        self.notes[key] = value
+        return True
+
     async def _wire(self) -> None:
         await asyncio.sleep(0)
         if self.down:

@@ -1,6 +1,7 @@
 """One request at a time, a few tries, and never before the service allows it."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -333,6 +334,26 @@ async def test_a_process_that_was_killed_in_the_middle_holds_nobody_up_for_long(
     assert service.asked == [20]
 
 
+async def test_of_processes_that_see_the_same_free_moment_one_gets_it(store: SqliteStore):
+    """Both look before either reserves: looking and reserving are two steps, and the second one tells."""
+    clock = FakeClock()
+    holds = [Hold("service", store, clock) for _ in range(2)]
+    assert [await hold.seconds() for hold in holds] == [0.0, 0.0]
+    assert [await hold.reserve() for hold in holds] == [True, False]
+    assert await holds[1].seconds() == 20
+    clock.time += timedelta(seconds=21)
+    assert [await hold.seconds() for hold in holds] == [-1.0, -1.0]
+    assert [await hold.reserve() for hold in reversed(holds)] == [True, False]
+
+
+async def test_processes_that_wait_for_the_same_moment_go_one_after_the_other(store: SqliteStore):
+    clock = FakeClock()
+    service = Service(clock)
+    await asyncio.gather(*(a_process(store, clock).ask(service.attempt) for _ in range(5)))
+    apart = [later - earlier for earlier, later in itertools.pairwise(service.asked)]
+    assert min(apart) >= 3
+
+
 async def test_the_end_of_a_request_does_not_undo_what_another_process_was_told(store: SqliteStore):
     clock = FakeClock()
     service = Service(clock)
@@ -365,6 +386,9 @@ class BrokenNotes:
         raise StoreError("the disk is full")
 
     async def keep_note(self, key: str, value: str) -> None:
+        raise StoreError("the disk is full")
+
+    async def swap_note(self, key: str, standing: str | None, value: str) -> bool:
         raise StoreError("the disk is full")
 
 

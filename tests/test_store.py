@@ -170,6 +170,17 @@ async def test_analyses_and_notes_are_kept_and_replaced(store: Store):
     assert (await store.analysis("score:1"), await store.note("told")) == ("乙", "乙")
 
 
+async def test_a_note_is_swapped_only_for_what_still_stands(store: Store):
+    assert not await store.swap_note("turn", "甲", "乙")
+    assert await store.swap_note("turn", None, "甲")
+    assert not await store.swap_note("turn", None, "乙")
+    assert not await store.swap_note("turn", "乙", "丙")
+    assert await store.note("turn") == "甲"
+    assert sorted(await asyncio.gather(*(store.swap_note("turn", "甲", str(n)) for n in range(8)))) == [False] * 7 + [
+        True
+    ]
+
+
 def a_kept_text(version: int | None = 2, basis: Basis = Basis.HTML, **changes: object) -> FullText:
     figure = Figure("Figure 2", "Overview of $x_t$.", "https://arxiv.org/html/2602.00001v2/x1.png")
     values: dict[str, object] = {

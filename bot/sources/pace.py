@@ -77,16 +77,27 @@ class Hold:
         self._notes = notes
         self._clock = clock
         self._reserved: datetime | None = None
+        self._seen: str | None = None  # the note as we last read it
+        self._readable = True
 
     async def seconds(self) -> float:
         """How long to wait still; 0.0 or less for not at all."""
         until = await self._until()
         return (until - self._clock.now()).total_seconds() if until else 0.0
 
-    async def reserve(self) -> None:
-        """A request is about to be sent; other processes wait for its end."""
+    async def reserve(self) -> bool:
+        """A request is about to be sent; other processes wait for its end.
+
+        False when one of them reserved since we last looked: of several that see the same free moment, one gets it.
+        """
         self._reserved = self._clock.now() + timedelta(seconds=IN_FLIGHT_SECONDS)
-        await self._keep(self._reserved)
+        if not self._readable:
+            return True
+        try:
+            return await self._notes.swap_note(self._key, self._seen, self._reserved.isoformat())
+        except StoreError:
+            logger.warning("pace not kept in the store", extra={"key": self._key})
+            return True
 
     async def rest(self, seconds: float) -> None:
         """The next request may come in `seconds`, or when another process's word allows it, if that is later."""
@@ -98,9 +109,12 @@ class Hold:
 
     async def _until(self) -> datetime | None:
         try:
-            until = datetime.fromisoformat(await self._notes.note(self._key) or "")
+            self._readable = True
+            self._seen = await self._notes.note(self._key)
+            until = datetime.fromisoformat(self._seen or "")
             ahead = (until - self._clock.now()).total_seconds()
         except StoreError:
+            self._readable = False
             logger.warning("pace not read from the store", extra={"key": self._key})
             return None
         except (ValueError, TypeError):  # no note yet, or not one of ours
@@ -173,8 +187,6 @@ class Pace:
     async def _attempt(self, attempt: Callable[[], Awaitable[T]], pause: float) -> T:
         rest = self._apart
         try:
-            if self._hold and self._apart:
-                await self._hold.reserve()
             return await attempt()
         except SourceError as error:
             asked = error.wait if isinstance(error, RefusedError) else None
@@ -198,6 +210,12 @@ class Pace:
         logger.warning("service left alone: %s", error, extra={"seconds": self._unreachable_seconds})
 
     async def _wait(self, by: float) -> None:
+        """Returns when the request may be sent, reserved against other processes."""
+        await self._free(by)
+        while self._hold and self._apart and not await self._hold.reserve():
+            await self._free(by)
+
+    async def _free(self, by: float) -> None:
         while (seconds := await self._seconds()) > 0:
             if self._too_long(seconds, by):
                 raise SourceError(f"{self._service}: must not be asked for another {seconds:.0f} seconds")

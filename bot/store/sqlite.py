@@ -36,6 +36,8 @@ _RESERVE = """INSERT INTO spend (day, nano_usd) SELECT :day, :nanos WHERE :nanos
 _CORRECT = """INSERT INTO spend (day, nano_usd) VALUES (:day, max(0, :nanos))
     ON CONFLICT (day) DO UPDATE SET nano_usd = max(0, nano_usd + :nanos)"""
 _KEEP_NOTE = "INSERT INTO note (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_SWAP_NOTE = "UPDATE note SET value = :value WHERE key = :key AND value = :standing"
+_NEW_NOTE = "INSERT INTO note (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING"
 _KEEP_ANALYSIS = (
     "INSERT INTO analysis (key, content) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET content = excluded.content"
 )
@@ -170,6 +172,10 @@ class SqliteStore(SqliteLedger):
 
     async def keep_note(self, key: str, value: str) -> None:
         await self._file.change(_KEEP_NOTE, (key, value))
+
+    async def swap_note(self, key: str, standing: str | None, value: str) -> bool:
+        values = {"key": key, "standing": standing, "value": value}
+        return await self._file.change(_NEW_NOTE if standing is None else _SWAP_NOTE, values) == 1
 
 
 def _ranking_row(ranking: Ranking) -> tuple[str, str, str, int, str]:
