@@ -110,10 +110,10 @@ async def test_run_ends_in_time_when_both_platforms_and_a_reader_hang(tmp_path: 
     async with a_world(tmp_path) as world, aiohttp.ClientSession() as session:
         port = free_port()
         world.write(more=f'[schedule]\ntime = "{just_now()}"\ntimezone = "UTC"\n[web]\nport = {port}\n')
-        world.telegram.faults.append(telegram_hangs())
-        world.slack.fail("chat.postMessage", slack_hangs)
+        world.telegram.faults.extend(telegram_hangs() for _ in range(4))
+        world.slack.fail("chat.postMessage", *[slack_hangs] * 4)
         async with world.running("run") as process:
-            await wait_until(lambda: world.telegram.sends == 1 and bool(world.slack.calls("chat.postMessage")), 20.0)
+            await wait_until(lambda: world.telegram.sends > 0 and bool(world.slack.calls("chat.postMessage")), 45.0)
             (await session.get(f"http://127.0.0.1:{port}/healthz")).release()  # and keeps the connection
             started = monotonic()
             process.send_signal(signal.SIGTERM)
