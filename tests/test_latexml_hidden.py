@@ -43,6 +43,7 @@ HIDING = [
     'style="--ltx-fg-color:#FFFFFF;"',
     'style="--ltx-fg-color:#FEFEFE;"',
     'style="color:#D9D9D9;background-color:#D9D9D9"',
+    'style="color:#FFF;background:#fff none no-repeat"',
     'style="position:absolute;left:-9999px"',
     'style="position:absolute; top: -200em"',
     'style="text-indent:-9999px"',

@@ -108,7 +108,7 @@ def look(declarations: str) -> Look:
     size, scale = _font_size(found.get("font-size") or found.get("font", ""))
     ink, alpha = _colour(found.get("--ltx-fg-color") or found.get("color", ""))
     painted = found.get("--ltx-bg-color") or found.get("background-color") or found.get("background")
-    ground, ground_alpha = _colour(painted or "")
+    ground, ground_alpha = _ground(painted or "")
     gone = (
         found.get("display") == "none"
         or found.get("visibility") in ("hidden", "collapse")
@@ -176,6 +176,12 @@ def _colour(text: str) -> tuple[Colour | None, float]:
         channels = [int(digits[place : place + 2], 16) for place in range(0, len(digits), 2)]
         return (channels[0], channels[1], channels[2]), channels[3] / 255 if len(channels) == 4 else 1.0
     return _functional(text)
+
+
+def _ground(text: str) -> tuple[Colour | None, float]:
+    """The colour of a background, which may say more than that ("#fff no-repeat"); None for one with an image."""
+    colours = [_colour(text), *map(_colour, text.split() if "(" not in text else ())]
+    return next((found for found in colours if found[0] is not None), colours[0])
 
 
 def _functional(text: str) -> tuple[Colour | None, float]:
