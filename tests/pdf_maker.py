@@ -16,7 +16,9 @@ FONTS = {ROMAN: "Courier", BOLD: "Courier-Bold", ITALIC: "Courier-Oblique"}
 
 @dataclass(frozen=True)
 class Word:
-    """Text at a place. `mode`, `colour`, `opaque` and `matrix` are what hides text in real files."""
+    """Text at a place. `mode`, `colour`, `opaque` and `matrix` are what hides text in real files, and `said`: the words
+    that the file gives for what it draws.
+    """
 
     text: str
     x: float
@@ -29,15 +31,21 @@ class Word:
     opaque: bool = True
     matrix: tuple[float, float, float, float] = (1, 0, 0, 1)
     form: bool = False
+    said: str = ""
 
     def operators(self):
-        escaped = self.text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+        if self.said:
+            return f"/Span << /ActualText ({escaped(self.said)}) >> BDC {replace(self, said='').operators()} EMC"
         a, b, c, d = self.matrix
         state = "" if self.opaque else "/Clear gs "
         return (
             f"q {state}BT {' '.join(map(str, self.colour))} rg {self.mode} Tr /{self.font} {self.size} Tf "
-            f"{a} {b} {c} {d} {self.x:.2f} {self.y:.2f} Tm ({escaped}) Tj ET Q"
+            f"{a} {b} {c} {d} {self.x:.2f} {self.y:.2f} Tm ({escaped(self.text)}) Tj ET Q"
         )
+
+
+def escaped(text):
+    return text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
 
 
 @dataclass

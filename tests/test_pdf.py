@@ -258,6 +258,19 @@ def test_hidden_letters_one_by_one_are_read_as_the_words_they_make():
     assert (seen(file_of([*paper().words, *letters]))).suspicious
 
 
+def test_words_that_a_file_gives_for_a_letter_it_draws_are_hidden():
+    content = file_of([*paper().words, replace(Word("x", 54, 400), said=ORDER)])
+    paper_text = seen(content)
+    assert paper_text.suspicious
+    assert "gnore" not in text_of(paper_text)
+    assert outline(paper_text) == HEADINGS
+
+
+def test_a_ligature_that_a_file_spells_out_is_read():
+    words = [replace(word, text=word.text.replace("fi", "f"), said=word.text) for word in paper().words]
+    assert text_of(seen(file_of(words))) == text_of(seen(file_of(paper().words)))
+
+
 def test_harmless_hidden_text_is_dropped_without_suspicion():
     hidden = [Word("The layer of a scanner's text recognition.", 54, 400, mode=3)]
     paper_text = seen(file_of([*paper().words, *hidden]))

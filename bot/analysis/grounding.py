@@ -32,6 +32,7 @@ _OPENERS = frozenset("([{\"'“‘«*`")
 _CLOSERS = frozenset(")]}\"'”’»*`%.!?。！？")
 _FIGURE = re.compile(r"(?<![\w)\]])-?(?:[0-9]+[.,])*[0-9]+|[0-9]+(?:[.,][0-9]+)*")
 _LOST_POWER = re.compile(r"(?<![\d.])10-(?=\d(?![\d.]))")  # of PDFs: "10-4" is no range, it runs downwards
+_NEGATIVE_POWER = re.compile(r"(?<=\d)e-(?=\d)", re.IGNORECASE)  # "1e-6", whose minus stands behind a letter
 _NEGATION = re.compile(
     r"\b(?:not?|never|without|cannot|nor|neither|fail(?:s|ed)?)\b|n['’]t\b|[不没未无]", re.IGNORECASE
 )
@@ -231,7 +232,7 @@ def _marks(quote: str) -> frozenset[str]:
 
 def _figures(text: str) -> list[str]:
     """The numbers of `text` as they are printed, with their signs, in order."""
-    return _FIGURE.findall(_LOST_POWER.sub("10^-", numerals.plain(text)))
+    return _FIGURE.findall(_NEGATIVE_POWER.sub("^-", _LOST_POWER.sub("10^-", numerals.plain(text))))
 
 
 def _negations(text: str) -> int:

@@ -127,7 +127,7 @@ _DIGITS = re.compile(
     (?: \s*(?P<word>hundred|thousand|million|billion|trillion)(?![a-z])
       | \s?(?P<letter>(?-i:[kKMB]))(?![a-z])
       | \s?(?P<either>(?-i:[TG]))(?![a-z0-9])
-      | \s*(?P<chinese>[十百千万亿]+)(?!分)
+      | \s*(?P<chinese>[十百千万亿]{1,6}(?![十百千万亿]))(?!分)
     )?
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
@@ -228,8 +228,9 @@ def _part(written: str) -> Decimal | None:
 # --- number words
 
 _NUMERAL = "零〇一二两三四五六七八九"
+# Bounded, as digits are: of a run without end, Python makes no number, or only after minutes.
 _CHINESE = re.compile(
-    rf"(?P<parts>百分之|千分之)?(?P<number>[{_NUMERAL}十][{_NUMERAL}十百千万亿]*(?:点[{_NUMERAL}]+)?)"
+    rf"(?P<parts>百分之|千分之)?(?P<number>[{_NUMERAL}十][{_NUMERAL}十百千万亿]{{0,29}}(?:点[{_NUMERAL}]{{1,30}})?)"
     r"(?P<unit>成(?![不为功本分像熟立员果型])|倍)?"
 )
 _MEASURED = re.compile(

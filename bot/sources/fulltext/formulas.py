@@ -96,7 +96,7 @@ def _letters(text: str) -> str:
     return "".join(character for character in plain if character.isascii() and character.isalnum())
 
 
-_BARE = re.compile(r"[^\s$]*(?:\\[A-Za-z]+|\\[{}|,;]|[_^]\{)[^\s$]*")
+_BARE = re.compile(r"(?<![^\s$])[^\s$]*(?:\\[A-Za-z]+|\\[{}|,;]|[_^]\{)[^\s$]*")
 # The space that ends a command inside a formula ("\log p(x)"), not the one between a formula and a word.
 _INNER_SPACE = re.compile(r"(\\[A-Za-z]+) (?=[A-Za-z0-9])(?![A-Za-z]{2,}(?:[\s,.;:)]|$))(?![aAI](?:\s|$))")
 _AFTER = re.compile(r"(?P<tex>.*?)(?P<mark>[.,;:]?(?:\(\d{1,3}[a-z]?\))?[.,;:]?)")

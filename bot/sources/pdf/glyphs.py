@@ -12,6 +12,8 @@ import pypdfium2_raw as pdfium  # type: ignore[import-untyped]  # generated bind
 
 SMALLEST = 4.0  # points; smaller type is there for machines
 FAINTEST = 0.15  # of full opacity
+NARROWEST = 0.12  # of the size, for a letter on average; "l" takes twice as much
+LEAST_LETTERS = 4  # of a run whose letters are measured: a symbol may be spelled by three
 WHITEST = 240  # of 255 in each of red, green and blue
 LIKE = 12  # of 255: two colours closer than that are one to the eye
 DARK = 128  # of 255: the brightest of a background on which white type is read
@@ -204,7 +206,8 @@ class _Reader:
         look = self._look(owner)
         run = Run(text, x, right, y, high, look.bold, look.italic, inside=False, turned=abs(b) > abs(a) or a < 0)
         is_on_page = left <= x <= far and bottom <= y <= top
-        return run, is_on_page and min(high, 2 * wide) >= SMALLEST and self._inked(first, owner)
+        is_legible = min(high, 2 * wide) >= SMALLEST and (run.turned or _has_room(text, abs(right - x), wide))
+        return run, is_on_page and is_legible and self._inked(first, owner)
 
     def _inked(self, first: int, owner: int) -> bool:
         """Is this drawn, and in another colour than what it stands on?"""
@@ -223,6 +226,12 @@ class _Reader:
         if font not in self.looks:
             self.looks[font] = _look_of(font) if font else Look(bold=False, italic=False)
         return self.looks[font]
+
+
+def _has_room(text: str, width: float, size: float) -> bool:
+    """Can `width` hold these letters? A file may give PDFium other words for what it draws (/ActualText)."""
+    letters = len(text.strip())
+    return letters < LEAST_LETTERS or width >= NARROWEST * size * letters
 
 
 def _look_of(font: int) -> Look:

@@ -31,6 +31,7 @@ _CLOSED = re.compile(
     r"any|back|be|bench|bottle|can|data|down|every|fore|for|frame|how|in|key|may|net|no|on|out|over|some|there|"
     r"through|time|under|up|what|where|with|work"
 )
+LONGEST_WORD = 100  # letters: so far back it is looked for, not through the whole paragraph at each of its lines
 LEAST_PART = 3  # letters of a word that may stand alone on either side of a hyphen
 
 
@@ -62,7 +63,7 @@ class Vocabulary:
         return whole + ("" if _WIDE.match(whole[-1]) and _WIDE.match(text[0]) else " ") + text
 
     def _keeps_hyphen(self, start: str, text: str) -> bool:
-        last, first = _LAST.search(start), _FIRST.match(text)
+        last, first = _LAST.search(start, max(0, len(start) - LONGEST_WORD)), _FIRST.match(text)
         if not last or not first:
             return True
         left, right = last[0].casefold(), first[0].casefold()

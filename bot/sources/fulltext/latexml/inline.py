@@ -38,6 +38,7 @@ _CELLS = ("table", "thead", "tbody", "tr", "td", "th")
 _SPACED = frozenset((*_BLOCKS, *_CELLS, "h1", "h2", "h3", "h4", "h5", "h6", "center", "foreignobject", "hr"))
 _BEFORE_MARK = re.compile(r"(?<=\S) +(?=[,.;:)\]](?:\s|$|[,.;:)\]]))")
 _EMPTY_CITATION = re.compile(r"[(\[]\s*(?:[;,]\s*)*[)\]]")
+_SPACES = re.compile(r"\s+")
 _LOOSE = re.compile(r"([(\[])\s*[;,]\s*|\s*[;,]\s*([)\]])")
 
 
@@ -79,7 +80,7 @@ def collect(node: Node, pieces: list[str], notes: list[str] | None) -> None:
 
 def citation(node: Node) -> str:
     """A citation as printed; nothing where LaTeXML found no entry for any of its keys."""
-    raw = "".join(node.itertext())
+    raw = _SPACES.sub(" ", "".join(node.itertext()))  # the patterns below look at every space once more
     if not any(character.isalnum() for character in raw):
         return ""
     return _LOOSE.sub(r"\1\2", _EMPTY_CITATION.sub("", raw))

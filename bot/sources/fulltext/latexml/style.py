@@ -1,7 +1,7 @@
 """What CSS makes of an element: gone, how large, in which colours. Only what can hide text is understood. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -10,6 +10,7 @@ BASE = 10.0  # points that 100 % stand for: LaTeXML's percentages refer to a 10-
 ALIKE = 20  # of 255: two colours that differ by no more in any channel cannot be told apart by a reader
 FAR = 400.0  # points: what is moved by more is off the page
 FAR_SHIFT = 3_000.0  # points; LaTeXML shifts a shrunken table by hundreds
+SMALLEST_SCALE = 0.1  # of ten points, one is left; wide tables are shrunken to a third
 FAINT = 0.1  # opacity
 MOST_RULES, MOST_CSS = 500, 200_000
 
@@ -48,7 +49,7 @@ _POINTS = {
     "rem": BASE,
     "ex": BASE / 2,
 }
-_LENGTH = re.compile(r"\s*(-?\d{0,9}\.?\d{0,9})(?:e[+-]?\d{1,3})?\s*([a-z%]*)")
+_LENGTH = re.compile(r"\s*((?:-?(?:\d{1,9}\.?\d{0,9}|\.\d{1,9})(?:e[+-]?\d{1,2})?)?)\s*([a-z%]*)")
 _ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?")
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _SIDES = ("left", "top", "right", "bottom", "margin-left", "margin-top", "margin-right", "text-indent")
@@ -107,7 +108,7 @@ def look(declarations: str) -> Look:
     size, scale = _font_size(found.get("font-size") or found.get("font", ""))
     ink, alpha = _colour(found.get("--ltx-fg-color") or found.get("color", ""))
     painted = found.get("--ltx-bg-color") or found.get("background-color") or found.get("background")
-    ground, ground_alpha = _colour(painted or "")
+    ground, ground_alpha = _ground(painted or "")
     gone = (
         found.get("display") == "none"
         or found.get("visibility") in ("hidden", "collapse")
@@ -177,6 +178,12 @@ def _colour(text: str) -> tuple[Colour | None, float]:
     return _functional(text)
 
 
+def _ground(text: str) -> tuple[Colour | None, float]:
+    """The colour of a background, which may say more than that ("#fff no-repeat"); None for one with an image."""
+    colours = [_colour(text), *map(_colour, text.split() if "(" not in text else ())]
+    return next((found for found in colours if found[0] is not None), colours[0])
+
+
 def _functional(text: str) -> tuple[Colour | None, float]:
     found = re.fullmatch(r"(rgb|hsl)a?\(([^()]{1,80})\)", text)
     values = re.findall(r"-?\d{1,4}(?:\.\d{0,8})?%?", found[2]) if found else []
@@ -201,9 +208,10 @@ def _clipped(found: dict[str, str]) -> bool:
 
 
 def _transformed_away(text: str) -> bool:
-    scaled = re.search(r"scale[xy]?\(\s*0*\.?0*\s*[,)]", text)
+    factors = [factor for scale in re.findall(r"scale[xy]?\(([^()]{1,80})\)", text) for factor in scale.split(",")]
     moves = re.findall(r"translate[xy]?\(([^()]{1,80})\)", text)
-    return bool(scaled) or any(abs(_points(step)) > FAR_SHIFT for move in moves for step in move.split(","))
+    shrunken = any(abs(_number(factor)) < SMALLEST_SCALE for factor in factors)
+    return shrunken or any(abs(_points(step)) > FAR_SHIFT for move in moves for step in move.split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,17 +236,22 @@ def rules(sheets: Iterator[str]) -> Rules:
     """Simple selectors of style sheets, at most MOST_RULES out of MOST_CSS characters; those for print are left out."""
     css = _COMMENT.sub("", "\n".join(sheet[:MOST_CSS] for sheet in sheets)[:MOST_CSS])
     found: dict[str, str] = {}
-    open_preludes: list[str] = []
+    open_preludes: list[tuple[str, bool]] = []  # with: are the rules in it for print?
     rest = ""
     for piece in re.split(r"([{}])", css):
         if piece == "{":
-            open_preludes.append(rest.rpartition(";")[2].strip())
+            prelude = rest.rpartition(";")[2].strip()
+            open_preludes.append((prelude, _in_print(open_preludes) or "print" in prelude))
         elif piece == "}":
-            prelude = open_preludes.pop() if open_preludes else ""
-            if len(found) < MOST_RULES and not any("print" in outer for outer in open_preludes):
+            prelude, _ = open_preludes.pop() if open_preludes else ("", False)
+            if len(found) < MOST_RULES and not _in_print(open_preludes):
                 _add(found, prelude, rest)
         rest = piece if piece not in "{}" else ""
     return Rules(found)
+
+
+def _in_print(open_preludes: Sequence[tuple[str, bool]]) -> bool:
+    return bool(open_preludes) and open_preludes[-1][1]
 
 
 def _add(found: dict[str, str], prelude: str, declarations: str) -> None:
