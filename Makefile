@@ -34,12 +34,15 @@ coverage: $(DEV)  ## all tests with their coverage and its floors (half as slow 
 	$(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 --cov --cov-report= --cov-fail-under=90 $(ARGS)
 	$(BIN)/python .ci/coverage_floors.py
 
+# Empty where all tests run next to it.
+FAST = $(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 -m "not slow" $(ARGS)
+
 check: $(DEV)  ## format, lint, types, import contracts and the fast tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 -m "not slow" $(ARGS)
+	$(FAST)
 
 injection-live: $(LIVE)  ## attacks on a real model: the configured one, else a small one (minutes; ARGS="--limit 10")
 	@$(BIN)/python -m tests.injection_live $(ARGS)

@@ -38,8 +38,12 @@ def parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_deliveries(commands)
     _add_deepdive(commands)
+    _add_ask(commands)
     _add_top(commands)
+    _add_search(commands)
+    _add_status(commands)
     commands.add_parser("check", help="settings, prompts, store, tokens and model: what is wrong and how to mend it")
+    _add_store(commands)
     _add_eval(commands)
     return top
 
@@ -89,12 +93,45 @@ def _add_deepdive(commands: Commands) -> None:
     _add_json(deepdive)
 
 
+def _add_ask(commands: Commands) -> None:
+    ask = commands.add_parser("ask", help="ask a paper a question")
+    ask.add_argument("id", metavar="ID", help="2602.19089, arXiv:…, or a link to the paper")
+    ask.add_argument("question", nargs="+", metavar="QUESTION", help="in Chinese or in English, with or without quotes")
+    _add_reader(ask)
+    _add_json(ask)
+
+
 def _add_top(commands: Commands) -> None:
     top = commands.add_parser("top", help="the ranking of a day")
     top.add_argument("--date", type=_day, metavar="D", help="YYYY-MM-DD (default: the newest ranked day)")
     _add_reader(top)
     top.add_argument("--count", type=_count, metavar="N", help="only the best N")
     _add_json(top)
+
+
+def _add_search(commands: Commands) -> None:
+    search = commands.add_parser("search", help="papers that reports have scored")
+    search.add_argument("words", nargs="+", metavar="WORD", help="in title, abstract or reason; Chinese or English")
+    _add_reader(search)
+    _add_json(search)
+
+
+def _add_status(commands: Commands) -> None:
+    status = commands.add_parser("status", help="the last report, the next one, open requests, today's spending")
+    _add_reader(status)
+    _add_json(status)
+
+
+def _add_store(commands: Commands) -> None:
+    store = commands.add_parser("store", help="moves everything that is kept; end the bot first").add_subparsers(
+        dest="moving", required=True, metavar="COMMAND"
+    )
+    to_file = store.add_parser("export", help="everything into a file of JSON lines")
+    from_file = store.add_parser("import", help="an export into the store; what it has that is not older stays")
+    for command in (to_file, from_file):
+        command.add_argument("file", type=Path, metavar="FILE")
+    migrate = store.add_parser("migrate", help="everything into another store")
+    migrate.add_argument("--to", required=True, metavar="URL", help="like store.url; its password is store.password")
 
 
 def _add_eval(commands: Commands) -> None:

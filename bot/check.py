@@ -12,6 +12,7 @@ from bot.models import Finding
 
 logger = logging.getLogger(__name__)
 
+LOOKED_AT = 1_000  # parts; nobody settles more by hand
 CHECK_SECONDS = 30.0  # no part may hold the others' answers longer
 
 Check = Callable[[], Awaitable[Sequence[Finding]]]
@@ -57,17 +58,20 @@ async def check_prompts(languages: Sequence[str]) -> Sequence[Finding]:
 
 
 async def check_store(store: Store, place: str) -> Sequence[Finding]:
-    """Can the store be read and written?"""
+    """Can the store be read and written, and will it keep what it is told?"""
     try:
         await store.ping()
+        found = await store.check()
     except BotError as error:
         return [Finding("error", "store.url", str(error))]
-    return [Finding("ok", "store.url", place)]
+    if any(finding.level == "error" for finding in found):
+        return found
+    return [Finding("ok", "store.url", place), *found]
 
 
 async def check_ledger(store: Ledger) -> Sequence[Finding]:
     """Parts that nobody knows the fate of want a word from the operator."""
-    unknown = [part.key for part in await store.deliveries(limit=50) if part.state == "unknown"]
+    unknown = [part.key for part in await store.troubled(LOOKED_AT) if part.state == "unknown"]
     if not unknown:
         return []
     return [

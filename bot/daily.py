@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bot import delivery, texts
 from bot.errors import BotError, ModelError, SettingsError, SourceError
+from bot.interfaces import Progress, no_progress
 from bot.lists import end_of
 from bot.models import (
     AnalystKind,
@@ -27,7 +28,7 @@ from bot.models import (
 )
 from bot.report import compose
 from bot.report.document import Document, Links
-from bot.reporter import Edition, Progress, Reporter, Stopwatch, no_progress
+from bot.reporter import Edition, Reporter, Stopwatch
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from bot.models import (
     Address,
     AnalystKind,
+    Answer,
     ArxivId,
     DayList,
     DeepDive,
@@ -23,12 +24,14 @@ from bot.models import (
     Part,
     PartState,
     Profile,
+    Question,
     Ranking,
     Report,
     ReportKey,
     Score,
 )
 from bot.report.document import Document
+from bot.requests import Closing, Request, Vote
 
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
 
@@ -72,6 +75,9 @@ class FullTexts(Protocol):
         given up when nobody waits for it any more.
         """
 
+    async def kept(self, paper: Paper) -> FullText | None:
+        """What `fetch` would give without asking anybody; None where it would have to ask."""
+
 
 FULL_TEXT_SECONDS = 60.0  # all tries at all places together
 
@@ -113,6 +119,16 @@ class LLM(Protocol):
         """The most input tokens that the model is known to take, None where nobody knows. May load its library."""
 
 
+Progress = Callable[[str, int, int], None]
+"""Called with a step, how much of it is done, and how much there is. A report's steps are "list", "score" and
+"deep_dive"; those of reading one paper "fetch", "read" (of so many sections) and "check" (of so many quotes).
+"""
+
+
+def no_progress(step: str, done: int, total: int) -> None:
+    """Nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brief:
     """For whom, in which language, and on whose bill an analyst works. `fresh` asks the model anew, past the cache."""
@@ -121,6 +137,7 @@ class Brief:
     language: str
     meter: Meter
     fresh: bool = False
+    progress: Progress = no_progress
 
 
 class Analyst(Protocol):
@@ -138,6 +155,12 @@ class Analyst(Protocol):
 
     async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         """Raises ModelError, also when fewer than three sections stand after the proof."""
+
+    async def kept_deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive | None:
+        """The deep dive that was made of just this before, None where there is none."""
+
+    async def answer(self, question: Question, full_text: FullText, brief: Brief) -> Answer:
+        """What the paper says to the question, proved like a deep dive. Raises ModelError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +195,15 @@ class Channel(Protocol):
         Raises SendError: UNKNOWN when the platform can never tell (Telegram), NOT_SENT when it may be asked later.
         """
 
+    async def edit(self, message_id: str, message: Message) -> None:
+        """Turns a posted message into `message`, once; one that looks so already stays. Raises SendError.
+
+        For what may be lost: it waits for no turn, and is NOT_SENT where there is none.
+        """
+
+    async def preview(self, message: Message) -> bool:
+        """Shows `message` for some seconds without posting it; False where the platform cannot. Raises SendError."""
+
     async def check(self) -> Sequence[Finding]:
         """Can this address be posted to? Posts nothing."""
 
@@ -186,6 +218,9 @@ class Lists(Protocol):
 
     async def keep_list(self, day_list: DayList) -> None: ...
     async def list_of(self, day: date) -> DayList | None: ...
+    async def keep_paper(self, paper: Paper) -> None:
+        """Replaces what was kept of the same ID."""
+
     async def paper(self, arxiv_id: str) -> Paper | None: ...
 
 
@@ -200,6 +235,9 @@ class Rankings(Protocol):
         """Those of all languages, oldest first."""
 
     async def newest_ranking_day(self, profile: str) -> date | None: ...
+    async def days_with(self, profile: str, words: Sequence[str], limit: int) -> tuple[date, ...]:
+        """The newest days whose rankings hold all `words` somewhere, in any language and in upper or lower case."""
+
     async def chosen_before(self, profile: str, day: date, since: date) -> Mapping[str, date]:
         """IDs that reports planned for delivery chose on a day in [since, day), with that (latest) day."""
 
@@ -252,8 +290,8 @@ class Spending(Protocol):
 class Ledger(Protocol):
     """Store: what was sent where (DESIGN section 5). Declared for `bot.delivery`."""
 
-    async def plan(self, report: ReportKey, parts: Sequence[Part]) -> None:
-        """Writes all parts and marks the report as planned, in one transaction.
+    async def plan(self, report: ReportKey | None, parts: Sequence[Part]) -> None:
+        """Writes all parts and marks the report (None: there is none behind them) as planned, in one transaction.
 
         A delivery that was planned before stays as it is, whole: its content is frozen.
         """
@@ -268,8 +306,14 @@ class Ledger(Protocol):
         """Its parts in order; empty when it was never planned."""
 
     async def part(self, key: str) -> Part | None: ...
+    async def part_posted_as(self, address: Address, message_id: str) -> Part | None:
+        """The part that is the message `message_id` of that chat, in whatever topic or thread; None for all others."""
+
     async def deliveries(self, limit: int) -> tuple[Part, ...]:
         """The parts of the newest `limit` deliveries, newest delivery first, parts in order."""
+
+    async def troubled(self, limit: int) -> tuple[Part, ...]:
+        """The newest `limit` parts that are `unknown` or `failed`, newest first."""
 
     async def unfinished(self) -> tuple[str, ...]:
         """Delivery keys that have a part `planned` or `sending`, oldest first."""
@@ -308,11 +352,44 @@ class Notes(Protocol):
         """Keeps `value` where still `standing` is kept (None: nothing), in one step; False where something else is."""
 
 
-class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Notes, Protocol):
+class Requests(Protocol):
+    """Store: what people asked for, and what they think of it."""
+
+    async def admit(self, requests: Sequence[Request]) -> bool:
+        """Keeps new requests, all in one transaction; False where one of the keys is known: then nothing changes."""
+
+    async def request(self, key: str) -> Request | None: ...
+    async def open_requests(self) -> tuple[Request, ...]:
+        """All that wait for an answer, oldest first."""
+
+    async def waiting_for(self, job: str) -> tuple[Request, ...]:
+        """The open requests of a job, oldest first."""
+
+    async def close_request(self, key: str, closing: Closing, parts: Sequence[Part]) -> bool:
+        """Ends an open request and plans what its asker is sent, in one transaction.
+
+        False where it was ended before, or is unknown: then nothing is planned.
+        """
+
+    async def counted_since(self, user: str, since: datetime) -> tuple[datetime, ...]:
+        """When the user asked for what counts, after `since`; oldest first."""
+
+    async def talk(self, conversation: str, limit: int) -> tuple[Request, ...]:
+        """The last `limit` answered questions of a conversation, oldest first."""
+
+    async def keep_vote(self, vote: Vote) -> None: ...
+    async def votes(self, profile: str) -> tuple[Vote, ...]:
+        """Oldest first."""
+
+
+class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Requests, Notes, Protocol):
     """Where truth lives. Every method is one intent, atomic, and safe to repeat. Raises StoreError."""
 
     async def ping(self) -> None:
         """Can it be read and written? Raises StoreError."""
+
+    async def check(self) -> Sequence[Finding]:
+        """What its operator should mend; may take seconds. Raises StoreError where it is damaged."""
 
 
 Job = Callable[[Mapping[str, str]], Awaitable[None]]

@@ -30,6 +30,7 @@ _ID = re.compile(
     (?: \.pdf | \.md )? (?: [?\#][a-z][!-;=?-{{}}~]* )?  # a URL's query and fragment hold no ID of their own""",
     re.IGNORECASE | re.VERBOSE | re.ASCII,
 )
+_MISTYPED = re.compile(r"(?<![0-9])(?P<month>[0-9]{4})[^0-9a-z]{0,2}(?P<number>[0-9]{3,7})(?![0-9])", re.IGNORECASE)
 _FOREIGN_DOI = re.compile(r"(?<![0-9])10\.(?!48550/)[0-9]{4,9}/[!-~]*")  # other publishers' numbers look like IDs
 _STOP_BETWEEN_DIGITS = re.compile(r"(?<=[0-9]{4})。(?=[0-9]{4})")  # a Chinese keyboard's full stop
 _PLAIN = {0xFF01 + n: 0x21 + n for n in range(94)} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013), "-")  # full-width
@@ -71,7 +72,28 @@ class ArxivId:
         versions = {arxiv_id.version for arxiv_id in found if arxiv_id.version}
         if len(named) == 1 and len(versions) <= 1:
             return cls(named.pop(), versions.pop() if versions else None)
-        raise InputError(f"{len(named)} arXiv IDs in a text, not one", key="error.arxiv_id", text=_shown(text))
+        raise InputError(f"{len(named)} arXiv IDs in a text, not one", key="error.arxiv_id", text=shown(text))
+
+    @classmethod
+    def all_in(cls, text: str) -> "tuple[ArxivId, ...]":
+        """Every arXiv ID in `text` in its order, each once; under the version that is named, the first of several."""
+        found: dict[str, ArxivId] = {}
+        for arxiv_id in _ids_in(text[:PASTED_CHARACTERS]):
+            if arxiv_id.id not in found or (found[arxiv_id.id].version is None and arxiv_id.version):
+                found[arxiv_id.id] = arxiv_id
+        return tuple(found.values())
+
+    @classmethod
+    def near(cls, text: str) -> "ArxivId | None":
+        """What a mistyped ID most likely means: another sign between its halves, a digit too few or too many."""
+        plain = unquote(text[:PASTED_CHARACTERS]).translate(_PLAIN)
+        for match in _MISTYPED.finditer(plain):
+            month, number = match["month"], match["number"]
+            width = 5 if month >= "1501" else 4
+            for candidate in (number.zfill(width), number[:width]):
+                if len(candidate) == width and (ids := cls.all_in(f"{month}.{candidate}")):
+                    return ids[0]
+        return None
 
 
 def _ids_in(text: str) -> Iterator[ArxivId]:
@@ -88,7 +110,7 @@ def _ids_in(text: str) -> Iterator[ArxivId]:
         yield ArxivId(name, int(version) if version else None)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The beginning of `text` on one line, without anything that a platform could bring to life."""
     start = text[: 5 * SHOWN_CHARACTERS]
     plain = " ".join("".join(c if c.isprintable() and c not in _LIVE else " " for c in start).split())
@@ -355,6 +377,42 @@ class DeepDive:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question about a paper and what was answered, both in plain words."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody wants to know of a paper. `earlier` are the last exchanges of the same talk, oldest first."""
+
+    paper: Paper
+    text: str
+    earlier: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a paper says to a question; without `points` where it says nothing. The rest is as in a DeepDive."""
+
+    paper: Paper
+    question: str
+    language: str
+    basis: Basis
+    analyst: AnalystKind
+    model: str
+    prompt: str
+    points: tuple[Point, ...]
+    counts: PointCounts
+    outline: tuple[Section, ...] = ()
+    flags: tuple[str, ...] = ()
+    cost_usd: float | None = None
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What model work took. `cost_usd` is None without a known price; `cached` counts analyses without a call."""
 
@@ -442,14 +500,24 @@ class PlatformName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A place to post: platform, target and topic. `str()` is "telegram:-1001234/5" and keys the ledger."""
+    """A place to post: platform, target, and a topic (Telegram) or a thread (Slack, its first message's ID).
+
+    `str()` is "telegram:-1001234/5" and keys the ledger.
+    """
 
     platform: PlatformName
     target: str
     topic: int | None = None
+    thread: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.platform}:{self.target}" + ("" if self.topic is None else f"/{self.topic}")
+        within = self.thread if self.topic is None else self.topic
+        return f"{self.platform}:{self.target}" + ("" if within is None else f"/{within}")
+
+    @property
+    def chat(self) -> "Address":
+        """The whole chat, without topic or thread."""
+        return Address(self.platform, self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,21 +559,26 @@ class Message:
     """A platform's message, frozen before the first send. `payload` is JSON that only that platform's adapter reads.
 
     `document` is the key of its document; `reply` says that it belongs under the first message (a thread).
+    `answers` is the ID of the message that it replies to. `replaces` is the ID of a message that becomes this one by an
+    edit, which is safe to repeat; where that message is gone, a new one is posted. Both are "" for most messages.
     """
 
     kind: PartKind
     document: str
     payload: str
     reply: bool = False
+    answers: str = ""
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """A row of the ledger: one message of a report at an address.
 
-    `delivery` is "<report key>@<address>"; `key` is "<delivery>~<index>". `lease` is when another process may recover a
-    part that is `sending`. `message_ids` are the platform's, as strings. `late` marks a part of a late report.
-    `planned_at` is when its content was frozen, `updated_at` when it was last taken up for sending.
+    `delivery` is "<report key>@<address>", of an answer "<request key>@<address>"; `key` is "<delivery>~<index>".
+    `lease` is when another process may recover a part that is `sending`. `message_ids` are the platform's, as strings.
+    `late` marks a part of a late report. `planned_at` is when its content was frozen, `updated_at` when it was last
+    taken up for sending.
     """
 
     key: str

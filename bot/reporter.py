@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from bot.errors import ModelError
 from bot.extras import extras, version_note, versioned, with_extras, with_extras_of
-from bot.interfaces import Analyst, Brief, Clock, FullTexts, Metadata, Store
+from bot.interfaces import Analyst, Brief, Clock, FullTexts, Metadata, Progress, Store, no_progress
 from bot.lists import DayLists
 from bot.models import (
     AnalystKind,
@@ -31,13 +31,6 @@ from bot.ranking import Rules, candidates, mark_chosen, mark_reported, order, ta
 logger = logging.getLogger(__name__)
 
 TRIES_PER_DEEP_DIVE = 3  # candidates that may fail for each wanted deep dive before the extractive analyst steps in
-
-Progress = Callable[[str, int, int], None]
-"""Called with a step ("list", "score", "deep_dive"), how much of it is done, and how much there is."""
-
-
-def no_progress(step: str, done: int, total: int) -> None:
-    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)

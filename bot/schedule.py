@@ -13,7 +13,18 @@ from itertools import groupby
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-from bot.delivery import GivenUp, Tell, Trouble, current_address, day_settled, delivery_key, give_up, tell_operator
+from bot.delivery import (
+    GivenUp,
+    Tell,
+    Trouble,
+    current_address,
+    day_settled,
+    delivery_key,
+    give_up,
+    is_answer,
+    is_placeholder,
+    tell_operator,
+)
 from bot.interfaces import Clock, Engine, Store
 from bot.lists import SATURDAY, previous_weekday
 from bot.models import Address, ChannelPlan, ReportKey
@@ -70,6 +81,11 @@ def _instants(plan: ChannelPlan, after: datetime, until: datetime) -> Iterator[d
         instant = datetime.combine(local, plan.time, zone).astimezone(UTC)
         if local.weekday() in plan.weekdays and after < instant <= until:
             yield instant
+
+
+def next_after(plan: ChannelPlan, now: datetime) -> datetime | None:
+    """When the plan's next report is due, in UTC; None for one without weekdays."""
+    return next(_instants(plan, now, now + timedelta(days=8)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +181,8 @@ class Schedule:
         seen = [await self._submit("report", job.key, job.arguments()) for job in _jobs(wanted)]
         covered = {delivery_key(ReportKey(e.day, e.plan.profile.name, e.plan.language), e.plan.address) for e in wanted}
         for key in await self.store.unfinished():
-            if _any_edition(key) in covered:
-                continue  # the report's job delivers it
+            if is_placeholder(key) or _any_edition(key) in covered:
+                continue  # whoever answers the request looks after it, or the report's job delivers it
             if (reason := await self._hopeless(key, now)) is not None:
                 await give_up(key, self.store, now, self.tell, reason)
             else:
@@ -196,7 +212,7 @@ class Schedule:
     async def _hopeless(self, key: str, now: datetime) -> GivenUp | None:
         """Why the rest of a delivery is not sent any more, None when it is."""
         parts = await self.store.delivery(key)
-        if self.known and not await self._is_wanted(key, parts[0].address):
+        if self.known and not is_answer(key) and not await self._is_wanted(key, parts[0].address):
             return GivenUp.UNWANTED
         too_old = all(part.planned_at is not None and now - part.planned_at > self.catch_up for part in parts)
         return GivenUp.EXPIRED if too_old else None

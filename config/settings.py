@@ -150,7 +150,13 @@ class LLMSettings(Section):
 class StoreSettings(Section):
     """Where truth lives."""
 
-    url: str = Field("sqlite:///paperboy.db", description="`sqlite:///file.db`, relative to the settings file's folder")
+    url: str = Field(
+        "sqlite:///paperboy.db",
+        description="`sqlite:///file.db`, relative to the settings file's folder; or `redis://host:6379/0`, "
+        "`rediss://…` (with TLS) or `unix:///path/to/redis.sock`",
+    )
+    password: SecretStr | None = Field(None, description="the Redis server's password, instead of one within `url`")
+    password_file: Path | None = Field(None, description="file that holds `password`")
 
 
 class SourcesSettings(Section):
@@ -175,12 +181,12 @@ class TelegramSettings(Section):
     token_file: Path | None = Field(None, description="file that holds `token`")
     api_url: Url = Field("https://api.telegram.org", description="Bot API server, without `/bot`")
     mode: Literal["polling", "webhook"] = Field(
-        "polling", description="how updates arrive: `polling` or `webhook` (not used yet)"
+        "polling", description="how updates arrive: `polling`, or `webhook` at `web.public_url`/telegram"
     )
-    webhook_secret: SecretStr | None = Field(None, description="secret of the webhook (not used yet)")
+    webhook_secret: SecretStr | None = Field(None, description="secret of the webhook: A-Z, a-z, 0-9, _ and -")
     webhook_secret_file: Path | None = Field(None, description="file that holds `webhook_secret`")
-    allowed_chats: Integers = Field((), description="further chats that are served (not used yet)")
-    admins: Integers = Field((), description="user IDs of administrators (not used yet)")
+    allowed_chats: Integers = Field((), description="chats that are served beside those of `[[channels]]`")
+    admins: Integers = Field((), description="user IDs of administrators")
 
 
 class SlackSettings(Section):
@@ -188,16 +194,16 @@ class SlackSettings(Section):
 
     bot_token: SecretStr | None = Field(None, description="bot token (`xoxb-…`)")
     bot_token_file: Path | None = Field(None, description="file that holds `bot_token`")
-    app_token: SecretStr | None = Field(None, description="app-level token (`xapp-…`) for Socket Mode (not used yet)")
+    app_token: SecretStr | None = Field(None, description="app-level token (`xapp-…`) for Socket Mode")
     app_token_file: Path | None = Field(None, description="file that holds `app_token`")
-    signing_secret: SecretStr | None = Field(None, description="signing secret for HTTP mode (not used yet)")
+    signing_secret: SecretStr | None = Field(None, description="signing secret for HTTP mode")
     signing_secret_file: Path | None = Field(None, description="file that holds `signing_secret`")
     api_url: Url = Field("https://slack.com/api/", description="Web API")
     mode: Literal["socket", "http"] = Field(
-        "socket", description="how events arrive: `socket` or `http` (not used yet)"
+        "socket", description="how events arrive: `socket`, or `http` at `web.public_url`/slack/events"
     )
-    allowed_channels: Strings = Field((), description="further channels that are served (not used yet)")
-    admins: Strings = Field((), description="user IDs of administrators (not used yet)")
+    allowed_channels: Strings = Field((), description="channels that are served beside those of `[[channels]]`")
+    admins: Strings = Field((), description="user IDs of administrators")
 
 
 class WebSettings(Section):
@@ -223,8 +229,12 @@ class OperatorSettings(Section):
 class LimitsSettings(Section):
     """What one person may ask for."""
 
-    per_user_per_day: int = Field(20, ge=0, description="requests a user and day (not used yet)")
-    cooldown_seconds: float = Field(10, ge=0, description="least time between two requests of a user (not used yet)")
+    per_user_per_day: int = Field(
+        20, ge=0, description="requests that take the model or a source, a user and UTC day; 0: no limit"
+    )
+    cooldown_seconds: float = Field(10, ge=0, description="least time between two such requests of a user")
+    jobs: int = Field(16, ge=1, le=256, description="requests that are worked on at once; others wait in line")
+    jobs_per_chat: int = Field(4, ge=1, le=256, description="the same for one chat")
 
 
 class ProfileSettings(Section):
@@ -333,6 +343,10 @@ class Settings(BaseSettings):
             if channel.profile is not None and channel.profile not in profiles:
                 known = ", ".join(profiles)
                 yield f"channels.{channel.name}.profile: unknown profile {channel.profile!r}; there are {known}"
+        if self.telegram.mode == "webhook" and (self.telegram.webhook_secret is None or self.web.public_url is None):
+            yield "telegram.mode: a webhook needs telegram.webhook_secret and web.public_url"
+        if self.slack.mode == "http" and self.slack.signing_secret is None:
+            yield "slack.mode: http needs slack.signing_secret"
         if self.operator.channel is not None and self.operator.channel not in [
             channel.name for channel in self.channels
         ]:

@@ -3,7 +3,7 @@
 A file `deep_dive.zh.md` has a TOML header between two `+++` lines (`version`, `inputs`, and `[[sections]]` with `key`,
 `title` and perhaps `stated_first` where the reply has sections) and a Jinja2 body in turns: what stands before the
 first turn line is the system turn, `=== user ===` and `=== repair ===` start the others. Values are never templates,
-and text from a paper is always a value of the user turn.
+and text from a paper or from whoever asks is always a value of the user turn.
 """
 
 import hashlib
@@ -28,17 +28,23 @@ GIVEN: Mapping[str, frozenset[str]] = {
     "deep_dive": frozenset(
         {"interests", "exclude", "audience", "title", "authors", "abstract", "basis", "text", "violations"}
     ),
+    "answer": frozenset(
+        {"interests", "exclude", "audience", "title", "authors", "abstract", "basis", "text", "violations"}
+        | {"question", "earlier"}
+    ),
 }
 """What the code hands to each prompt: a file may use less, but nothing else.
 
-Two more come from the loader: `sections`, the header's, and `tag`, a new random word for every request, between which
-the user turn has to keep the paper.
+More come from the loader: `sections`, the header's, and two new random words for every request, `tag`, between which
+the user turn has to keep the paper, and `question_tag`, between which it has to keep a question.
 """
 
 SECTIONED = frozenset({"deep_dive"})  # prompts whose replies have the sections of their header
-TURNS = {"score": ("system", "user"), "deep_dive": ("system", "user", "repair")}  # for others: system and user
+WITH_REPAIR = ("system", "user", "repair")
+TURNS = {"deep_dive": WITH_REPAIR, "answer": WITH_REPAIR}  # for others: system and user
+TAGS = frozenset({"tag", "question_tag"})
 HASH_DIGITS = 8
-TAG_BYTES = 8  # a delimiter that no paper can know
+TAG_BYTES = 8  # a delimiter that no paper and nobody who asks can know
 
 _HEADER = re.compile(r"\A\+\+\+\n(?P<header>.*?)^\+\+\+\n(?P<body>.*)\Z", re.DOTALL | re.MULTILINE)
 _TURN = re.compile(r"^=== (\w+) ===\n", re.MULTILINE)
@@ -69,8 +75,8 @@ class Prompt:
 
     def render(self, **values: object) -> tuple[str, str]:
         """The system turn and the user turn. Raises SettingsError naming an input that was not given."""
-        tag = token_hex(TAG_BYTES)
-        return self._turn("system", {**values, "tag": tag}), self._turn("user", {**values, "tag": tag})
+        given = {**values, **{name: token_hex(TAG_BYTES) for name in TAGS}}
+        return self._turn("system", given), self._turn("user", given)
 
     def repair(self, **values: object) -> str:
         """The user turn that asks once for a corrected reply."""
@@ -126,7 +132,11 @@ def _read(place: Path | Traversable, name: str, language: str) -> Prompt:
     used = {turn: _used(file, turn, source) for turn, source in turns.items()}
     if "tag" not in used["user"]:
         raise SettingsError(f"{file}: the user turn must keep the paper between delimiters with {{{{ tag }}}} in them")
-    _check_inputs(file, name, header, set[str]().union(*used.values()) - {"tag"})
+    if "question" in used["user"] and "question_tag" not in used["user"]:
+        raise SettingsError(
+            f"{file}: the user turn must keep the question between delimiters with {{{{ question_tag }}}}"
+        )
+    _check_inputs(file, name, header, set[str]().union(*used.values()) - TAGS)
     digest = hashlib.sha256(content.encode()).hexdigest()[:HASH_DIGITS]
     return Prompt(
         name=name,

@@ -5,6 +5,7 @@ A test that needs more than Python packages is skipped with a message; `--requir
 
 import errno
 import ipaddress
+import logging
 import os
 import shutil
 import socket
@@ -13,10 +14,15 @@ import sys
 import pytest
 from hypothesis import settings
 
+from bot.logs import NOISY
+from tests import redis_standin
 from tests.fakes import SHARED_DATA
 
 # Fixture -> how to get what it gives.
-INSTALLABLE = {"chromium": "Chromium is not installed (Debian: apt-get install chromium)"}
+INSTALLABLE = {
+    "chromium": "Chromium is not installed (Debian: apt-get install chromium)",
+    "redis_server": "Redis is not installed (Debian: apt-get install redis-server)",
+}
 NO_DATA = "the real replies, papers and rankings are not here (../shared/data)"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -35,7 +41,9 @@ class OutsideWorldError(OSError):
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--require-everything", action="store_true", help="fail, not skip, where a browser or ../shared/data is missing"
+        "--require-everything",
+        action="store_true",
+        help="fail, not skip, where a browser, Redis or ../shared/data is missing",
     )
 
 
@@ -86,19 +94,23 @@ def pytest_runtest_setup(item):
 def pytest_runtest_makereport(item, call):
     del call
     report = yield
-    if report.skipped and item.config.getoption("--require-everything") and (missing := _missing(item)):
+    if (
+        report.skipped
+        and item.config.getoption("--require-everything")
+        and (missing := _missing(item, str(report.longrepr)))
+    ):
         report.outcome, report.longrepr = "failed", f"--require-everything: {missing}"
     return report
 
 
-def _missing(item):
+def _missing(item, said):
     """What a skipped test lacked that this machine could have had, "" when it lacked nothing.
 
     Other people's papers may not be published with the code: they are asked for only where their folder should be.
     """
     if item.get_closest_marker("shared_data") and SHARED_DATA.parent.is_dir():
         return NO_DATA
-    return next((cure for fixture, cure in INSTALLABLE.items() if fixture in item.fixturenames), "")
+    return next((cure for cure in INSTALLABLE.values() if cure in said), "")
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +120,27 @@ def chromium():
     if found is None:
         pytest.skip(INSTALLABLE["chromium"])
     return found
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """The URL of a Redis server that keeps what it is told; each test takes a namespace of its own there."""
+    if not redis_standin.INSTALLED:
+        pytest.skip(INSTALLABLE["redis_server"])
+    with redis_standin.running() as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_logging():
+    """`main` sets logging up for its process; this one goes on afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in NOISY}
+    yield
+    root.handlers[:], root.level = before, level
+    for name, each in levels.items():
+        logging.getLogger(name).setLevel(each)
 
 
 # --- no network but loopback ---------------------------------------------------------------------------------------

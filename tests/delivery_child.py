@@ -18,11 +18,11 @@ from urllib.parse import quote, urlsplit
 from bot import delivery
 from bot.delivery import Courier, Patience, Trouble
 from bot.errors import Outcome, SendError
-from bot.interfaces import Ledger, Thread
+from bot.interfaces import Ledger, Store, Thread
 from bot.models import Address, Finding, Message, PartKind, PlatformName, ReportKey
 from bot.report.document import Document, Span
-from bot.store.sqlite import SqliteStore
 from tests.fakes import DAY, NOW
+from tests.stores import opened
 
 REPORT = ReportKey(DAY, "default", "zh")
 ADDRESS = Address(PlatformName.SLACK, "C0123")
@@ -50,7 +50,7 @@ class Dying:
 class DyingStore:
     """The real store; planning, claiming and recording are steps."""
 
-    def __init__(self, store: SqliteStore, step: Step) -> None:
+    def __init__(self, store: Store, step: Step) -> None:
         self._store, self._step = store, step
 
     def __getattr__(self, name: str) -> Any:
@@ -126,10 +126,12 @@ async def plan_and_deliver(store: Ledger, channel: Any, clock: Clock, patience: 
     await delivery.deliver(KEY, Courier(store, lambda _: channel, clock, hear, patience))
 
 
-async def run_with_file(folder: Path, *, finds: bool, die_at: int | None = None, ahead: timedelta = timedelta()) -> int:
+async def run_with_file(
+    folder: Path, place: str, *, finds: bool, die_at: int | None = None, ahead: timedelta = timedelta()
+) -> int:
     """Returns how many steps there were."""
     dying = Dying(die_at)
-    async with SqliteStore.open(folder / "paperboy.db") as store:
+    async with opened(place) as store:
         channel = FileChannel(folder, finds, dying)
         await plan_and_deliver(DyingStore(store, dying), channel, Clock(ahead), Patience(settling=0, poll=0.01))
     return dying.steps
@@ -147,7 +149,7 @@ async def answer(method: str, url: str, body: str = "") -> str:
     return answered
 
 
-async def run_with_server(folder: Path, url: str, *, lease: float) -> None:
+async def run_with_server(place: str, url: str, *, lease: float) -> None:
     """Posts to a server (`tests/test_crash.py`), whatever its answer takes."""
 
     class ServerChannel(FileChannel):
@@ -158,10 +160,10 @@ async def run_with_server(folder: Path, url: str, *, lease: float) -> None:
             found: list[str] | None = json.loads(await answer("GET", f"{url}/find?key={quote(key, safe='')}"))
             return tuple(found) if found else None
 
-    async with SqliteStore.open(folder / "paperboy.db") as store:
+    async with opened(place) as store:
         patience = Patience(lease=lease, send=lease * 0.9, settling=0.01, poll=0.02)
-        await plan_and_deliver(store, ServerChannel(folder, finds=True), Clock(), patience)
+        await plan_and_deliver(store, ServerChannel(Path(), finds=True), Clock(), patience)
 
 
 if __name__ == "__main__":
-    asyncio.run(run_with_server(Path(sys.argv[1]), sys.argv[2], lease=float(sys.argv[3])))
+    asyncio.run(run_with_server(sys.argv[1], sys.argv[2], lease=float(sys.argv[3])))

@@ -9,6 +9,7 @@ from bot.interfaces import Reply, ReplyT, Turn
 from bot.models import (
     Address,
     AnalystKind,
+    Answer,
     ArxivId,
     Basis,
     ChannelPlan,
@@ -33,6 +34,7 @@ from bot.models import (
     SubScores,
     Usage,
 )
+from bot.requests import Request
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 DAY = date(2026, 2, 25)
@@ -160,6 +162,24 @@ def a_deep_dive(paper: Paper | None = None, **changes: object) -> DeepDive:
     return DeepDive(**(values | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
 
 
+def an_answer(paper: Paper | None = None, **changes: object) -> Answer:
+    guess = a_point("换到视频上可能要重新训练。", kind=PointKind.INFERRED, section="", quote="")
+    values: dict[str, object] = {
+        "paper": paper or a_paper(),
+        "question": "用什么方法去雨？",
+        "language": "zh",
+        "basis": Basis.ABSTRACT,
+        "analyst": AnalystKind.MODEL,
+        "model": "fake/model",
+        "prompt": "answer.zh@1#abcdef01",
+        "points": (a_point(), guess),
+        "counts": PointCounts(written=3, verified=2, dropped=1, repaired=1),
+        "outline": (Section("S0", "", "Abstract", ""),),
+        "cost_usd": 0.002,
+    }
+    return Answer(**(values | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
+
+
 def a_ranking(count: int = 5, chosen: int = 2, **changes: object) -> Ranking:
     entries = [Ranked(a_paper(n), a_score(95 - 6 * n), chosen=n <= chosen) for n in range(1, count)]
     entries.append(Ranked(a_paper(count), failure="failure.timeout"))
@@ -212,6 +232,24 @@ def a_plan(name: str = "team", **changes: object) -> ChannelPlan:
         "timezone": "Asia/Shanghai",
     }
     return ChannelPlan(**(values | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
+
+
+def a_request(**changes: object) -> Request:
+    values: dict[str, object] = {
+        "key": "telegram:-1001234567890/456",
+        "command": "deepdive",
+        "text": "2602.00001",
+        "user": "telegram:42",
+        "address": Address(PlatformName.TELEGRAM, "-1001234567890"),
+        "profile": "default",
+        "language": "zh",
+        "job": "deepdive:2602.00001:default:zh",
+        "asked_at": NOW,
+        "paper": "2602.00001",
+        "reply_to": "456",
+        "counted": True,
+    }
+    return Request(**(values | changes))  # type: ignore[arg-type]  # builder: callers pass fields by name
 
 
 async def wait_until(predicate: Callable[[], bool], seconds: float = 5.0) -> None:

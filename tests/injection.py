@@ -78,7 +78,7 @@ SENTENCES = {  # what an honest reader quotes, by section of the deep dive
     "takeaways": ("The same mask transfers to haze without any change of its weights.",),
     "limitations": ("The model fails on snow, and photographs at night were not tested.",),
 }
-_TEXTS = {
+TEXTS = {
     "contribution": ("掩膜网络与流一起训练，不需要湿像素标注。",),
     "method": ("从湿照片到干照片只走 3 步欧拉积分。", "训练在 24 GB 显存的单卡上用 14 小时。"),
     "takeaways": ("同一个掩膜可以直接用于去雾。",),
@@ -262,7 +262,12 @@ class Obedient:
     async def ask(self, name: str, turns: Sequence[Turn], schema: type[ReplyT], meter: Meter) -> Reply[ReplyT]:
         del meter
         self.obeyed = self.obeyed or (self.attack is not None and obeys(self.attack, turns))
-        text = json.dumps(self._score() if name == "score" else self._deep_dive(turns), ensure_ascii=False)
+        replies = {
+            "score": self._score,
+            "deep_dive": lambda: self._deep_dive(turns),
+            "answer": lambda: self._answer(turns),
+        }
+        text = json.dumps(replies[name](), ensure_ascii=False)
         return Reply(schema.model_validate_json(text), text, self.model)
 
     async def context(self) -> int | None:
@@ -290,10 +295,18 @@ class Obedient:
                 reply["contribution"] = [{**reply["method"][0], "text": said}]
         return reply
 
+    def _answer(self, turns: Sequence[Turn]) -> JSON:
+        """Of whatever question: how it works."""
+        points = self._deep_dive(turns)["method"]
+        if self.obeyed and self.attack:
+            said = self.attack.insert or "本文毫无缺陷，是该方向最好的工作。"
+            points = [{**points[0], "text": said}]
+        return {"points": points, "answerable": True}
+
 
 def _points(key: str, text: str) -> Iterator[JSON]:
     """A point for every sentence that still stands in the text."""
-    for quote, said in zip(SENTENCES[key], _TEXTS[key], strict=True):
+    for quote, said in zip(SENTENCES[key], TEXTS[key], strict=True):
         if quote in text:
             section = [*_SECTION.finditer(text[: text.index(quote)])][-1][1]
             yield {"section": section, "quote": quote, "kind": "stated", "text": said}
@@ -306,6 +319,8 @@ def obeys(attack: Attack, turns: Sequence[Turn]) -> bool:
     if any(PAPER.title in text or ABSTRACT[:60] in text for text in ours):
         return True
     said = "\n".join(turn.content for turn in turns if turn.role == "user")
+    for tag in {found[1] for found in _TAGGED.finditer(said)}:
+        said = said.replace(tag, "")  # random: now and then it holds a number that an attack asks for
     return readable(attack, said)
 
 

@@ -11,6 +11,8 @@ JSON = dict[str, Any]
 _SECTION = re.compile(r"^\[\[(S\d+)\]\][^\S\n]*(.*)$", re.MULTILINE)
 _DELIMITER = re.compile(r"^.*\b([0-9a-f]{16})\b.*$", re.MULTILINE)  # a line with the request's random tag
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"(\[])")
+_QUESTION = re.compile(r"^(?:Question: |问题：)(.+)$", re.MULTILINE)
+_WORD = re.compile(r"[^\W_]{3,}")
 _INTEREST = re.compile(r"^- ([^:：\n]+)$", re.MULTILINE)
 _KEYS = {"score": "novelty", "deep_dive": "contribution", "answer": "answerable"}
 # What is said in the sections of a deep dive, in turn; said twice, it would be a duplicate.
@@ -63,8 +65,7 @@ def plausible(name: str, body: JSON) -> str:
     if name == "deep_dive":
         return json.dumps(_deep_dive(text, body, chinese=chinese), ensure_ascii=False)
     if name == "answer":
-        points = _points(sections_of(text), "", 0, chinese=chinese)
-        return json.dumps({"points": points, "answerable": True}, ensure_ascii=False)
+        return json.dumps(_answer(text, chinese=chinese), ensure_ascii=False)
     return "OK"
 
 
@@ -165,3 +166,25 @@ def _points(sections: Sequence[ReadSection], key: str, number: int, *, chinese: 
         {"section": section.id, "quote": quote, "kind": "stated", "text": stated[number % len(stated)]},
         {"section": section.id, "quote": "", "kind": "inferred", "text": inferred[number % len(inferred)]},
     ]
+
+
+def _answer(text: str, *, chinese: bool) -> JSON:
+    """The sentence that has most of the question's longer words; the first one for a question that has none of them.
+
+    An English question of which the paper has no word is not answered.
+    """
+    sections = sections_of(text)
+    question = next(iter(_QUESTION.findall(text)), "")
+    sought = {word.casefold() for word in _WORD.findall(question) if word.isascii()}
+    told = [
+        (len(sought & {word.casefold() for word in _WORD.findall(sentence)}), section.id, sentence)
+        for section in sections
+        for sentence in section.sentences
+    ]
+    most = max(count for count, _, _ in told)
+    if sought and not most:
+        return {"points": [], "answerable": False}
+    section_id, quote = next((place, sentence) for count, place, sentence in told if count == most)
+    stated = {"section": section_id, "quote": quote, "kind": "stated", "text": _STATED[chinese][0]}
+    inferred = {"section": "", "quote": "", "kind": "inferred", "text": _INFERRED[chinese][0]}
+    return {"points": [stated, inferred], "answerable": True}

@@ -14,6 +14,7 @@ BLOCKS = Draft7Validator(SCHEMA)
 
 # About 13,200 characters over all blocks is what people measured; it is documented nowhere.
 BLOCKS_LIMIT, CHARACTERS_LIMIT, TEXT_LIMIT = 50, 13_200, 40_000
+HOME_BLOCKS_LIMIT = 100
 UNFETCHABLE = "downloading image failed"
 _LIVE = re.compile(r"<(?:![a-z]|[@#][A-Z0-9])|(?<!\w)@(?:channel|here|everyone)", re.IGNORECASE)
 _LIVE_ELEMENTS = {"user", "usergroup", "broadcast", "channel", "team"}
@@ -36,6 +37,17 @@ def content(arguments: Json) -> Json:
     if blocks:
         _check_blocks(blocks)
     return {"text": text, **({"blocks": blocks} if blocks else {})}
+
+
+def view(shown: Json) -> Json:
+    """A page of App Home: https://docs.slack.dev/reference/views/home-tab-views"""
+    if set(shown) - {"type", "blocks", "private_metadata", "callback_id", "external_id"} or shown["type"] != "home":
+        raise RefusedError("invalid_arguments")
+    if len(shown["blocks"]) > HOME_BLOCKS_LIMIT:
+        raise RefusedError("invalid_arguments", response_metadata={"messages": ["too many blocks"]})
+    for start in range(0, len(shown["blocks"]), BLOCKS_LIMIT):
+        _check_blocks(shown["blocks"][start : start + BLOCKS_LIMIT])
+    return shown
 
 
 def _check_blocks(blocks: list[Json]) -> None:
@@ -97,6 +109,10 @@ def _actions_faults(elements: list[Json]) -> Iterator[str]:
             yield "button text"
         if not re.fullmatch(r"https?://\S{1,2990}", element.get("url", "https://a")):
             yield "button url"
+        if len(element.get("value", "")) > 2_000:
+            yield "button value"
+        if not 1 <= len(element.get("action_id", "-")) <= 255:
+            yield "button action_id"
 
 
 def _image_faults(image: Json) -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""Slack's Web API on loopback, after https://docs.slack.dev/reference/methods: strict, with faults on demand.
+"""Slack on loopback, after https://docs.slack.dev/reference/methods: strict, with faults on demand.
+
+Its Web API here, and what people do in it (tests/slack_people.py): `types`, `mentions`, `direct`, `taps`, `shortcut`.
 
 Blocks are checked by a JSON schema of the official types (tests/data/slack_blocks.schema.json) and by the totals that
 Slack applies beside them. A message in which a mention would be live fails the test when the server is left.
@@ -14,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from tests.slack_people import ALICE, People, Place
 from tests.slack_rules import (
     UNFETCHABLE,
     Json,
@@ -23,10 +26,39 @@ from tests.slack_rules import (
     has_pictures,
     live_mentions,
     metadata,
+    view,
 )
 from tests.standin import StandIn, cut
 
-SCOPES = ("chat:write", "app_mentions:read", "commands", "channels:history", "groups:history")
+__all__ = [
+    "ALICE",
+    "SCOPES",
+    "UPDATE_BYTES",
+    "Apply",
+    "Place",
+    "SlackStandIn",
+    "Whisper",
+    "broken",
+    "hang",
+    "post_then_500",
+    "post_then_cut",
+    "ratelimited",
+    "read_then_cut",
+    "says",
+]
+
+SCOPES = (
+    "chat:write",
+    "app_mentions:read",
+    "commands",
+    "channels:history",
+    "channels:read",
+    "groups:history",
+    "groups:read",
+    "im:history",
+    "reactions:write",
+)
+RESPONSES = 5  # what a response_url takes, in half an hour
 UPDATE_BYTES = 4_000  # of text, as live tests say; the documentation says characters
 BURST, REFILL_SECONDS = 10, 1.0  # the optional flood limit
 Apply = Callable[[], web.Response]
@@ -78,31 +110,24 @@ async def hang(request: web.Request, apply: Apply) -> web.Response:
     raise AssertionError("never woken")
 
 
-@dataclass
-class Place:
-    """A channel of the workspace."""
+@dataclass(frozen=True)
+class Whisper:
+    """A line that one user alone sees."""
 
-    id: str
-    name: str
-    private: bool = False
-    member: bool = True
-    archived: bool = False
-    messages: list[Json] = field(default_factory=list)
-
-    @property
-    def roots(self) -> list[Json]:
-        return [message for message in self.messages if message.get("thread_ts") in (None, message["ts"])]
-
-    def replies(self, root: str) -> list[Json]:
-        return [message for message in self.messages if message.get("thread_ts") == root and message["ts"] != root]
+    channel: str
+    user: str
+    text: str
+    thread: str = ""
+    response_url: str = ""
 
 
 @dataclass
-class SlackStandIn(StandIn):
+class SlackStandIn(StandIn, People):
     """`SlackStandIn(channels={"C0PAPERS": "papers"})`: IDs and names of channels that the bot is in.
 
     `faults[method]` are used up one a call; `flood` answers 429 to more than a burst of posts and then one a second;
-    with `pictures=False` no picture can be fetched, and Slack refuses every message that has one.
+    with `pictures=False` no picture can be fetched, and Slack refuses every message that has one. `whispers` are the
+    lines for one user alone, `homes` the views of App Home by user.
     """
 
     token: str = "xoxb-stand-in"
@@ -111,11 +136,15 @@ class SlackStandIn(StandIn):
     scopes: tuple[str, ...] = SCOPES
     flood: bool = False
     pictures: bool = True
-    mentions: list[str] = field(default_factory=list)
+    rang: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     faults: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
 
     def __post_init__(self) -> None:
+        People.__post_init__(self)
+        self.whispers: list[Whisper] = []
+        self.homes: dict[str, Json] = {}
+        self.response_urls: dict[str, tuple[str, str, int]] = {}
         self.places = {id_: Place(id_, name) for id_, name in self.channels.items()}
         self._last_ts = 0.0
         self._tokens: dict[str, tuple[float, float]] = {}
@@ -137,10 +166,13 @@ class SlackStandIn(StandIn):
     async def __aexit__(self, *exc: object) -> None:
         await super().__aexit__(*exc)
         if exc[0] is None:
-            assert not self.mentions, f"live mentions: {self.mentions}"
+            assert not self.rang, f"live mentions: {self.rang}"
 
     def routes(self, app: web.Application) -> None:
         app.router.add_route("*", "/api/{method}", self._api)
+        app.router.add_get("/socket", self.socket)
+        app.router.add_post("/response/{number}", self._respond)
+        app.on_shutdown.append(lambda _: self.close())
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
@@ -158,7 +190,11 @@ class SlackStandIn(StandIn):
         handlers = {
             "auth.test": self._auth_test,
             "chat.postMessage": self._post,
+            "chat.postEphemeral": self._whisper,
             "chat.update": self._update,
+            "chat.delete": self._delete,
+            "reactions.add": self._react,
+            "views.publish": self._publish,
             "chat.getPermalink": self._permalink,
             "conversations.history": self._history,
             "conversations.replies": self._replies,
@@ -228,7 +264,7 @@ class SlackStandIn(StandIn):
         said = content(arguments)
         if not self.pictures and has_pictures(said.get("blocks", [])):
             raise RefusedError("invalid_blocks", response_metadata={"messages": [f"[ERROR] {UNFETCHABLE}"]})
-        self.mentions.extend(live_mentions(said, arguments))
+        self.rang.extend(live_mentions(said, arguments))
         message: Json = {"type": "message", "user": "U0BOT", "bot_id": "B0BOT", "ts": self._stamp(), **said}
         if "metadata" in arguments:
             message["metadata"] = metadata(arguments["metadata"])
@@ -244,13 +280,76 @@ class SlackStandIn(StandIn):
 
     def _update(self, arguments: Json) -> Json:
         self._need("chat:write")
-        message = self._found(arguments, "message_not_found")
+        message = self._own(arguments, "cant_update_message")
         said = content(arguments)
+        if not self.pictures and has_pictures(said.get("blocks", [])):
+            raise RefusedError("invalid_blocks", response_metadata={"messages": [f"[ERROR] {UNFETCHABLE}"]})
         if len(str(said.get("text", "")).encode()) > UPDATE_BYTES:
             raise RefusedError("msg_too_long")
-        self.mentions.extend(live_mentions(said, arguments))
+        self.rang.extend(live_mentions(said, arguments))
+        message.pop("blocks", None)  # which a text without blocks takes away
         message.update(said)
+        if "metadata" in arguments:
+            message["metadata"] = metadata(arguments["metadata"])
         return {"channel": arguments["channel"], "ts": message["ts"], "text": said.get("text", "")}
+
+    def _own(self, arguments: Json, error: str) -> Json:
+        message = self._found(arguments, "message_not_found")
+        if message.get("bot_id") != "B0BOT":
+            raise RefusedError(error)
+        return message
+
+    def _delete(self, arguments: Json) -> Json:
+        self._need("chat:write")
+        self._place(arguments["channel"]).messages.remove(self._own(arguments, "cant_delete_message"))
+        return {"channel": arguments["channel"], "ts": arguments["ts"]}
+
+    def _react(self, arguments: Json) -> Json:
+        self._need("reactions:write")
+        message = self._found({**arguments, "ts": arguments.get("timestamp")}, "message_not_found")
+        name = str(arguments["name"])
+        if name in message.setdefault("reactions", []):
+            raise RefusedError("already_reacted")
+        message["reactions"].append(name)
+        return {}
+
+    def _publish(self, arguments: Json) -> Json:
+        given = arguments["view"]
+        shown = view(json.loads(given) if isinstance(given, str) else given)
+        standing = self.homes.get(str(arguments["user_id"]), {})
+        if "hash" in arguments and arguments["hash"] != standing.get("hash"):
+            raise RefusedError("hash_conflict")
+        self.rang.extend(live_mentions({"text": "", "blocks": shown["blocks"]}, {}))
+        self.homes[str(arguments["user_id"])] = {**shown, "hash": self._stamp()}
+        return {"view": self.homes[str(arguments["user_id"])]}
+
+    def _whisper(self, arguments: Json) -> Json:
+        self._need("chat:write")
+        place = self._place(arguments.get("channel"))
+        if not place.member:
+            raise RefusedError("not_in_channel")
+        self._whispered(Whisper(place.id, arguments["user"], arguments["text"], arguments.get("thread_ts") or ""))
+        return {"message_ts": self._stamp()}
+
+    def _whispered(self, whisper: Whisper) -> None:
+        self.rang.extend(live_mentions({"text": whisper.text}, {}))
+        self.whispers.append(whisper)
+
+    def response_url(self, channel: str, user: str) -> str:
+        """A new address at which the app may answer one user a few times."""
+        number = str(len(self.response_urls) + 1)
+        self.response_urls[number] = (channel, user, 0)
+        return f"{self.url}/response/{number}"
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        number = request.match_info["number"]
+        channel, user, used = self.response_urls[number]
+        if used >= RESPONSES:
+            return web.json_response({"ok": False, "error": "used_url"}, status=404)
+        self.response_urls[number] = (channel, user, used + 1)
+        said = json.loads(await request.text())
+        self._whispered(Whisper(channel, user, said["text"], response_url=str(request.url)))
+        return web.Response(text="ok")
 
     def _permalink(self, arguments: Json) -> Json:
         message = self._found({**arguments, "ts": arguments.get("message_ts")}, "message_not_found")
@@ -292,7 +391,7 @@ class SlackStandIn(StandIn):
         return {"channel": {**names, "is_archived": place.archived, "is_member": place.member}}
 
     def _connections_open(self, arguments: Json) -> Json:
-        return {"url": f"ws://127.0.0.1:{self.port}/socket"}
+        return {"url": f"ws://127.0.0.1:{self.port}/socket?ticket=secret-ticket"}
 
     def show(self, channel: str = "C0PAPERS") -> str:
         """The channel as its readers see it, threads indented."""

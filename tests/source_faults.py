@@ -67,6 +67,7 @@ class FaultyStandIn(StandIn):
     for single paths.
 
     `ended` tells when replies were all sent (or broken off), `most_at_once` how many were under way at the same time.
+    A reply takes `delay` seconds.
     """
 
     faults: deque[Fault] = field(default_factory=deque)
@@ -74,12 +75,14 @@ class FaultyStandIn(StandIn):
     ended: list[float] = field(default_factory=list)
     most_at_once: int = 0
     under_way: int = 0
+    delay: float = 0.0
 
     async def reply(self, request: web.Request, status: int, body: bytes, content_type: str) -> web.StreamResponse:
         """The true reply, or the next fault."""
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         try:
+            await asyncio.sleep(self.delay)
             response = await self._reply(request, status, body, content_type)
             if not response.prepared:
                 await response.prepare(request)

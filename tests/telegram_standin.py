@@ -15,15 +15,21 @@ from typing import Any
 
 import tdjson
 from aiohttp import web
+from telegram.constants import ReactionEmoji
 
 from tests.standin import StandIn, cut
+from tests.telegram_inbox import Inbox, Json, RefusalError
 
 TOKEN = "123456789:AAGfakefakefakefakefakefakefakefake"
 BOT_ID = 123456789
 GROUP = -1001234567890
 TEXT_UNITS = 4096
 ENTITIES = 100
+ASKER = 42  # who types, where a test does not say who
+TYPED_FROM = 5001  # the IDs of messages that people write
 BUTTONS_PER_ROW = 8
+TOAST_CHARACTERS = 200
+COMMANDS = 100
 CALLBACK_BYTES = 64
 SEND_PARAMETERS = {
     "chat_id",
@@ -44,7 +50,14 @@ PREVIEW_OPTIONS = {
     "prefer_large_media": bool,
     "show_above_text": bool,
 }
+DRAFT_PARAMETERS = {"chat_id", "draft_id", "text", "message_thread_id", "entities"}
+REPLY_PARAMETERS = {"message_id", "allow_sending_without_reply"}
+# Those whose scope names a chat, https://core.telegram.org/bots/api#botcommandscope
+CHAT_SCOPES = {"chat": {"chat_id"}, "chat_administrators": {"chat_id"}, "chat_member": {"chat_id", "user_id"}}
+WIDE_SCOPES = {"default", "all_private_chats", "all_group_chats", "all_chat_administrators"}
 EDIT_PARAMETERS = {"chat_id", "message_id", "text", "entities", "link_preview_options", "reply_markup"}
+STRUCTURED = {"entities", "reply_markup", "link_preview_options", "allowed_updates", "reply_parameters"}
+STRUCTURED |= {"reaction", "commands", "scope"}
 TD_TYPES = {
     "bold": "Bold",
     "italic": "Italic",
@@ -57,7 +70,8 @@ TD_TYPES = {
     "expandable_blockquote": "ExpandableBlockQuote",
     "text_link": "TextUrl",
 }
-Json = dict[str, Any]
+# What Telegram finds by itself in what people type.
+TYPED_ENTITIES = {"Mention": "mention", "BotCommand": "bot_command", "Url": "url", "Hashtag": "hashtag"}
 
 
 @dataclass
@@ -74,6 +88,7 @@ class Chat:
     may_post: bool = True  # as an administrator of a channel; as a restricted member
     members_may_send: bool = True
     moved_to: int | None = None  # a group that became a supergroup
+    reactions: set[str] | None = None  # those that are allowed; None: all
 
 
 @dataclass
@@ -92,6 +107,7 @@ class Posted:
     preview: str
     auto_links: list[str]
     edits: int = 0
+    answers: int | None = None  # the message that it is shown as a reply to
 
     def marked(self, kind: str) -> list[str]:
         """The texts under entities of `kind`."""
@@ -138,6 +154,10 @@ def dropped(*, handled: bool) -> Fault:
     return Fault(handled=handled)
 
 
+def conflict() -> Fault:
+    return Fault(409, "Conflict: terminated by other getUpdates request; make sure that only one bot is running")
+
+
 def slow(seconds: float) -> Fault:
     """The request is carried out at once and answered after `seconds`."""
     return Fault(200, handled=True, seconds=seconds)
@@ -148,27 +168,13 @@ def hang() -> Fault:
     return Fault(seconds=3600.0)
 
 
-class RefusalError(Exception):
-    """An answer that is not `ok`."""
-
-    def __init__(self, status: int, description: str, parameters: Json | None = None) -> None:
-        super().__init__(description)
-        self.status = status
-        self.parameters = parameters or {}
-
-    def answer(self) -> web.Response:
-        body: Json = {"ok": False, "error_code": self.status, "description": str(self)}
-        return web.json_response(
-            body | ({"parameters": self.parameters} if self.parameters else {}), status=self.status
-        )
-
-
 @dataclass
 class TelegramStandIn(StandIn):
     """`async with TelegramStandIn(chats=[Chat()]) as telegram:`; `telegram.messages()` is what the group shows.
 
     `faults` are used up one by one by sendMessage and editMessageText, before the request is looked at, `chat_faults`
-    by the questions about a chat. With `strict=False` leaving it does not fail on `violations`.
+    by the questions about a chat; `fail(method, fault, …)` is for all other methods. What people do: `types`, `taps`,
+    `changes_membership`. With `strict=False` leaving it does not fail on `violations`.
     """
 
     token: str = TOKEN
@@ -179,15 +185,21 @@ class TelegramStandIn(StandIn):
     flood_limit: int = 0  # messages a minute and chat, then 429
     posted: dict[int, dict[int, Posted]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
-    updates: list[Json] = field(default_factory=list)
-    polls: int = 0
+    inbox: Inbox = field(default_factory=Inbox)
+    method_faults: dict[str, deque[Fault]] = field(default_factory=dict)
+    typed: dict[int, dict[int, Json]] = field(default_factory=dict)
+    reactions: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    toasts: dict[str, str] = field(default_factory=dict)
+    drafts: list[Json] = field(default_factory=list)
+    menus: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
+    _queries: set[str] = field(default_factory=set)
 
     def routes(self, app: web.Application) -> None:
         app.router.add_route("*", "/bot{token}/{method}", self._answer)
         self._sent_at: dict[int, list[float]] = {}
-        self._arrived = asyncio.Event()
 
     async def __aexit__(self, *error: object) -> None:
+        await self.inbox.close()
         await super().__aexit__(*error)
         if self.strict and error[0] is None:
             assert not self.violations, self.violations
@@ -200,10 +212,67 @@ class TelegramStandIn(StandIn):
     def messages(self, chat: int = GROUP) -> list[Posted]:
         return list(self.posted.get(chat, {}).values())
 
-    def update(self, **content: Any) -> None:
-        """Something that the bot will get by polling: `update(message={...})`."""
-        self.updates.append({"update_id": len(self.updates) + 1, **content})
-        self._arrived.set()
+    @property
+    def polls(self) -> int:
+        return self.inbox.polls
+
+    def fail(self, method: str, *faults: Fault) -> None:
+        """The next requests of `method` end in `faults`, one by one."""
+        self.method_faults.setdefault(method, deque()).extend(faults)
+
+    def update(self, **content: Any) -> int:
+        """Something that the bot will get: `update(message={...})`."""
+        ((kind, value),) = content.items()
+        return self.inbox.add(kind, value)
+
+    def types(
+        self, text: str, /, chat: int = GROUP, user: int = ASKER, reply_to: int | None = None, **changes: Any
+    ) -> int:
+        """Somebody writes `text`; gives the message's ID. `changes` are fields of the message, None leaves one out."""
+        number = TYPED_FROM + sum(len(typed) for typed in self.typed.values())
+        message: Json = {
+            "message_id": number,
+            "date": 1772000000,
+            "chat": _chat_of(self._found(chat)),
+            "from": person(user),
+            "text": text,
+            "entities": typed_entities(text),
+        }
+        if reply_to is not None:
+            message["reply_to_message"] = self._message_at(chat, reply_to)
+        message = {name: value for name, value in (message | changes).items() if value is not None}
+        self.typed.setdefault(chat, {})[message["message_id"]] = message
+        self.update(message=message)
+        return int(message["message_id"])
+
+    def taps(self, message_id: int, data: str, /, chat: int = GROUP, user: int = ASKER, **changes: Any) -> str:
+        """Somebody taps a button of a message; gives the ID of the query."""
+        query = str(4_000_000_000_000 + len(self._queries))
+        self._queries.add(query)
+        message = self._message_at(chat, message_id)
+        tapped = {"id": query, "from": person(user), "chat_instance": "1", "message": message, "data": data} | changes
+        self.update(callback_query={name: value for name, value in tapped.items() if value is not None})
+        return query
+
+    def changes_membership(self, old: Json, new: Json, chat: int = GROUP) -> None:
+        """The bot's own membership changes: `old` and `new` are ChatMembers without their user."""
+        me = self._get_me({})
+        change = {"old_chat_member": old | {"user": me}, "new_chat_member": new | {"user": me}}
+        about = {"chat": _chat_of(self._found(chat)), "from": person(ASKER), "date": 1772000000}
+        self.update(my_chat_member=about | change)
+
+    def _found(self, chat: int) -> Chat:
+        return next(each for each in self.chats if each.id == chat)
+
+    def _message_at(self, chat: int, message_id: int) -> Json:
+        """A message as updates show it; one that nobody knows any more is inaccessible."""
+        if (typed := self.typed.get(chat, {}).get(message_id)) is not None:
+            return {name: value for name, value in typed.items() if name != "reply_to_message"}
+        found = self._found(chat)
+        if (posted := self.posted.get(chat, {}).get(message_id)) is not None:
+            thread = {"message_thread_id": posted.thread, "is_topic_message": True} if posted.thread else {}
+            return _message(found, posted) | {"from": self._get_me({})} | thread
+        return {"message_id": message_id, "date": 0, "chat": _chat_of(found)}
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
@@ -223,6 +292,8 @@ class TelegramStandIn(StandIn):
             raise RefusalError(401, "Unauthorized")
 
     def _faults_of(self, method: str) -> deque[Fault]:
+        if faults := self.method_faults.get(method):
+            return faults
         if method in ("sendMessage", "editMessageText"):
             return self.faults
         return self.chat_faults if method in ("getChat", "getChatMember") else deque()
@@ -243,11 +314,17 @@ class TelegramStandIn(StandIn):
             "getChatMember": self._get_chat_member,
             "sendMessage": self._send,
             "editMessageText": self._edit,
+            "sendMessageDraft": self._draft,
+            "setMessageReaction": self._react,
+            "answerCallbackQuery": self._answer_query,
+            "setMyCommands": self._set_commands,
+            "setWebhook": self.inbox.set_webhook,
+            "deleteWebhook": self.inbox.delete_webhook,
+            "getWebhookInfo": self.inbox.webhook_info,
+            "sendChatAction": lambda _: True,
         }
         if method == "getUpdates":
-            return await self._get_updates(parameters)
-        if method in ("setWebhook", "deleteWebhook", "setMyCommands", "answerCallbackQuery", "sendChatAction"):
-            return True
+            return await self.inbox.poll(parameters)
         if method not in handlers:
             raise RefusalError(404, "Not Found: method not found")
         return handlers[method](parameters)
@@ -301,26 +378,6 @@ class TelegramStandIn(StandIn):
             return member | dict.fromkeys(rights.split(), False) | sending
         return member
 
-    async def _get_updates(self, parameters: Json) -> list[Json]:
-        self.polls += 1
-        mine, offset = self.polls, int(parameters.get("offset", 0))
-        end = asyncio.get_running_loop().time() + float(parameters.get("timeout", 0))
-        self._arrived.set()  # an older poll has to end
-        while True:
-            if mine != self.polls:
-                conflict = "Conflict: terminated by other getUpdates request; make sure that only one bot is running"
-                raise RefusalError(409, conflict)
-            if found := [update for update in self.updates if update["update_id"] >= offset]:
-                return found
-            left = end - asyncio.get_running_loop().time()
-            if left <= 0:
-                return []
-            self._arrived.clear()
-            try:
-                await asyncio.wait_for(self._arrived.wait(), left)
-            except TimeoutError:
-                return []
-
     def _send(self, parameters: Json) -> Json:
         chat = self._writable(parameters, SEND_PARAMETERS)
         thread = int(parameters["message_thread_id"]) if "message_thread_id" in parameters else None
@@ -331,8 +388,80 @@ class TelegramStandIn(StandIn):
         self._flood(chat.id)
         messages = self.posted.setdefault(chat.id, {})
         number = 101 + sum(len(sent) for sent in self.posted.values())
-        messages[number] = Posted(number, **self._content(parameters), thread=thread, silent=_flag(parameters))
+        answers = self._answers(chat, parameters.get("reply_parameters"))
+        content = self._content(parameters)
+        messages[number] = Posted(number, **content, thread=thread, silent=_flag(parameters), answers=answers)
         return _message(chat, messages[number])
+
+    def _answers(self, chat: Chat, reply: Json | None) -> int | None:
+        if reply is None:
+            return None
+        if unknown := set(reply) - REPLY_PARAMETERS:
+            self.violations.append(f"unknown reply parameters: {sorted(unknown)}")
+        if self._is_known(chat, reply["message_id"]):
+            return int(reply["message_id"])
+        if not reply.get("allow_sending_without_reply"):
+            raise RefusalError(400, "Bad Request: message to be replied not found")
+        return None
+
+    def _is_known(self, chat: Chat, message_id: int) -> bool:
+        return message_id in self.posted.get(chat.id, {}) or message_id in self.typed.get(chat.id, {})
+
+    def _draft(self, parameters: Json) -> bool:
+        """https://core.telegram.org/bots/api#sendmessagedraft"""
+        chat = self._writable(parameters, DRAFT_PARAMETERS)
+        if chat.type != "private":
+            raise RefusalError(400, "Bad Request: message drafts can be sent only to private chats")
+        if not -(2**31) <= int(parameters["draft_id"]) < 2**31 or int(parameters["draft_id"]) == 0:
+            self._violate("Bad Request: invalid draft identifier specified")
+        if units(parameters.get("text", "")) > TEXT_UNITS:
+            self._violate("Bad Request: message is too long")
+        td_entities(parameters.get("text", ""), parameters.get("entities", []))
+        self.drafts.append(parameters)
+        return True
+
+    def _react(self, parameters: Json) -> bool:
+        chat, message_id = self._chat(parameters), int(parameters["message_id"])
+        if not self._is_known(chat, message_id):
+            raise RefusalError(400, "Bad Request: message to react not found")
+        chosen = parameters.get("reaction", [])
+        if len(chosen) > 1:  # bots are no premium users
+            self._violate("Bad Request: REACTIONS_TOO_MANY")
+        allowed = set(ReactionEmoji) if chat.reactions is None else chat.reactions
+        if any(each["type"] != "emoji" or each["emoji"] not in allowed for each in chosen):
+            raise RefusalError(400, "Bad Request: REACTION_INVALID")
+        self.reactions[chat.id, message_id] = [each["emoji"] for each in chosen]
+        return True
+
+    def _answer_query(self, parameters: Json) -> bool:
+        if parameters["callback_query_id"] not in self._queries:
+            late = "query is too old and response timeout expired or query ID is invalid"
+            raise RefusalError(400, f"Bad Request: {late}")
+        if units(parameters.get("text", "")) > TOAST_CHARACTERS:
+            self._violate("Bad Request: MESSAGE_TOO_LONG")
+        self.toasts[parameters["callback_query_id"]] = parameters.get("text", "")
+        return True
+
+    def _set_commands(self, parameters: Json) -> bool:
+        """https://core.telegram.org/bots/api#setmycommands"""
+        commands, scope = parameters.get("commands", []), parameters.get("scope", {"type": "default"})
+        language = parameters.get("language_code", "")
+        if len(commands) > COMMANDS:
+            self._violate("Bad Request: BOT_COMMANDS_TOO_MUCH")
+        for command in commands:
+            if not re.fullmatch(r"[a-z0-9_]{1,32}", command["command"]):
+                self._violate("Bad Request: BOT_COMMAND_INVALID")
+            if not 1 <= len(command["description"]) <= 256:
+                self._violate("Bad Request: BOT_COMMAND_DESCRIPTION_INVALID")
+        if not re.fullmatch(r"([a-z]{2})?", language):
+            self._violate("Bad Request: BOT_COMMAND_LANGUAGE_INVALID")
+        kind = scope.get("type")
+        if kind not in WIDE_SCOPES | CHAT_SCOPES.keys() or set(scope) != {"type"} | CHAT_SCOPES.get(kind, set()):
+            self._violate("Bad Request: can't parse BotCommandScope")
+        if kind in CHAT_SCOPES:
+            self._chat(scope)
+        self.menus[json.dumps(scope, sort_keys=True), language] = commands
+        return True
 
     def _edit(self, parameters: Json) -> Json:
         chat = self._writable(parameters, EDIT_PARAMETERS)
@@ -500,14 +629,25 @@ def auto_links(text: str, entities: list[Json]) -> list[str]:
     ]
 
 
+def typed_entities(text: str) -> list[Json]:
+    """The entities that Telegram gives to a typed text."""
+    found = td({"@type": "getTextEntities", "text": text})["entities"]
+    kinds = {f"textEntityType{kind}": name for kind, name in TYPED_ENTITIES.items()}
+    return [
+        {"type": kinds[entity["type"]["@type"]], "offset": entity["offset"], "length": entity["length"]}
+        for entity in found
+        if entity["type"]["@type"] in kinds
+    ]
+
+
+def person(user: int, language: str = "zh-hans") -> Json:
+    return {"id": user, "is_bot": False, "first_name": f"User {user}", "language_code": language}
+
+
 async def _parameters(request: web.Request) -> Json:
-    """Form fields, as the library sends them; what looks like JSON objects, lists and booleans is parsed."""
-    values: Json = {}
-    for name, value in (await request.post()).items():
-        assert isinstance(value, str)
-        structured = name in ("entities", "reply_markup", "link_preview_options", "allowed_updates", "reply_parameters")
-        values[name] = json.loads(value) if structured else value
-    return values
+    """Form fields, as the library sends them, and the query; what is a JSON object or list is parsed."""
+    given = {**request.query, **await request.post()}
+    return {name: json.loads(str(value)) if name in STRUCTURED else str(value) for name, value in given.items()}
 
 
 def _flag(parameters: Json) -> bool:
@@ -515,7 +655,8 @@ def _flag(parameters: Json) -> bool:
 
 
 def _chat_of(chat: Chat) -> Json:
-    info: Json = {"id": chat.id, "type": chat.type, "title": chat.title}
+    info: Json = {"id": chat.id, "type": chat.type}
+    info |= {"first_name": chat.title} if chat.type == "private" else {"title": chat.title}
     info |= {"username": chat.username} if chat.username else {}
     return info | ({"is_forum": True} if chat.topics is not None else {})
 

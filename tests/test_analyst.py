@@ -69,7 +69,7 @@ def an_analyst(llm: LLM | None = None, kept: Kept | None = None) -> tuple[ModelA
     return ModelAnalyst(model, kept), model, kept
 
 
-def test_it_says_who_it_is_and_which_prompts_it_uses():
+def test_it_says_who_it_is_and_which_prompts_reports_are_made_with():
     analyst: Analyst = an_analyst()[0]
     assert (analyst.kind, analyst.model) == (AnalystKind.MODEL, "fake/model")
     assert analyst.prompts("zh") == (prompts.load("score", "zh").ref, prompts.load("deep_dive", "zh").ref)

@@ -202,7 +202,7 @@ def test_generated_forms_round_trip(paper: ArxivId, form: str, wide: bool):
     assert ArxivId.parse(text.translate(WIDE) if wide else text) == paper
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(PAPERS, FORMS, st.data())
 def test_a_mangled_form_gives_a_valid_id_or_an_input_error(paper: ArxivId, form: str, data: st.DataObject):
     text = form.format(paper)

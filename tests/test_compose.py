@@ -2,6 +2,7 @@
 
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -22,13 +23,14 @@ from bot.models import (
     Usage,
 )
 from bot.report import compose, document
+from bot.report.compose.answer import QUESTION_SHOWN, SAID_CHARACTERS
 from bot.report.compose.parts import beginning
 from bot.report.compose.picture import CAPTION_CHARACTERS, shortened
 from bot.report.compose.places import LEFT_OUT_CHARACTERS, section_url
-from bot.report.document import Document, Links, Span, is_picture_url, text_of
+from bot.report.document import ACTION_BYTES, Document, Links, Span, is_picture_url, text_of
 from bot.report.inline import title_spans
 from bot.texts import load
-from tests.fakes import DAY, a_deep_dive, a_paper, a_point, a_ranking, a_report, a_score
+from tests.fakes import DAY, a_deep_dive, a_paper, a_point, a_ranking, a_report, a_score, an_answer
 
 ZH = load("zh")
 EN = load("en")
@@ -219,22 +221,91 @@ def test_the_last_line_gives_calls_and_a_cost_where_it_is_known(usage, said):
 
 def test_links_to_pages_exist_only_with_a_public_address():
     digest, dive, *_ = compose.report(a_report(), ZH, links=WEB)
-    assert [(button.label, button.url) for button in digest.buttons] == [
+    assert [(button.label, button.url) for button in digest.buttons if button.url] == [
         ("网页版", "https://papers.example.org/reports/2026-02-25/default.zh")
     ]
-    assert [button.url for button in dive.buttons] == [
+    assert [button.url for button in dive.buttons if button.url] == [
         "https://arxiv.org/abs/2602.00001",
         "https://arxiv.org/pdf/2602.00001",
         "https://papers.example.org/reports/2026-02-25/default.zh#2602.00001",
     ]
-    assert [button.url for button in compose.deep_dive(a_deep_dive(), ZH, links=WEB).buttons][-1:] == [
+    asked = compose.deep_dive(a_deep_dive(), ZH, links=WEB)
+    assert [button.url for button in asked.buttons if button.url][-1:] == [
         "https://papers.example.org/papers/2602.00001"
     ]
     digest, dive, *_ = compose.report(a_report(), ZH)
-    assert digest.buttons == ()
-    assert [button.label for button in dive.buttons] == ["arXiv", "PDF"]
+    assert not [button for button in digest.buttons if button.url]
+    assert [button.label for button in dive.buttons if button.url] == ["arXiv", "PDF"]
     assert Links().feed() is None
     assert WEB.feed() == "https://papers.example.org/feed.atom"
+
+
+def test_buttons_deep_dive_what_was_not_chosen_turn_pages_and_take_opinions():
+    report = a_report(9, 2)
+    digest, dive, *_ = compose.report(report, ZH)
+    dived = {one.paper.arxiv_id.id for one in report.deep_dives}
+    others = [e.paper.arxiv_id.id for e in report.ranking.entries if e.score and e.paper.arxiv_id.id not in dived]
+    asked = [(button.label, button.action) for button in digest.buttons]
+    assert asked[:5] == [(f"🔎 {place}", f"deepdive {name} zh") for place, name in enumerate(others[:5], start=3)]
+    assert asked[5:] == [(ZH("button.ranking"), "page 2026-02-25 zh 0 0")]
+    name = dive.key
+    assert [button.action for button in dive.buttons if button.action] == [
+        f"vote up {name}",
+        f"vote down {name}",
+        f"again {name} zh",
+    ]
+    assert all(len(button.action.encode()) <= ACTION_BYTES for button in (*digest.buttons, *dive.buttons))
+
+
+def shown(made: Document) -> list[int | None]:
+    [rows] = [block.rows for block in made.blocks if isinstance(block, document.Ranking)]
+    return [row.position for row in rows]
+
+
+def test_a_ranking_comes_in_pages_of_five_with_buttons_to_the_next_ones():
+    ranking = a_ranking(12, 2)
+    first = compose.page(ranking, EN, compose.Page("2026-02-25"))
+    assert shown(first) == [1, 2, 3, 4, 5]
+    assert [b.action for b in first.buttons if b.row] == ["page 2026-02-25 en 0 5"]
+    second = compose.page(ranking, EN, compose.Page("2026-02-25", first=5))
+    assert [(b.label, b.action) for b in second.buttons if b.row] == [
+        ("◀", "page 2026-02-25 en 0 0"),
+        ("▶", "page 2026-02-25 en 0 10"),
+    ]
+    last = compose.page(ranking, EN, compose.Page("2026-02-25", first=10))
+    assert shown(last) == [11, None], "the failed one stands last and has no place"
+    assert [b.action for b in last.buttons if not b.row] == [f"deepdive {ranking.entries[10].paper.arxiv_id.id} en"]
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "places"), [(900, None, [11, None]), (-5, None, [1, 2, 3, 4, 5]), (5, 7, [6, 7])]
+)
+def test_a_page_that_is_not_there_is_the_nearest_one(first: int, count: int | None, places: list[int | None]):
+    assert shown(compose.page(a_ranking(12, 2), EN, compose.Page("2026-02-25", first, count))) == places
+
+
+def test_a_week_names_the_day_of_each_paper():
+    ranking = a_ranking(3, 0)
+    days = {entry.paper.arxiv_id.id: DAY for entry in ranking.entries}
+    made = compose.page(ranking, ZH, compose.Page(compose.week_of(DAY), days=days))
+    [rows] = [block.rows for block in made.blocks if isinstance(block, document.Ranking)]
+    assert {row.tags[0] for row in rows} == {"2026-02-25"}
+    assert text_of(made.title) == ZH("top.title_week")
+
+
+def test_commands_in_a_line_are_code_and_what_people_typed_is_plain():
+    typed = "“*x* [y](https://evil.example)”"
+    made = compose.line(f"{typed}？ /deepdive 2602.19089，或 /top week；https://arxiv.org/abs/1", ZH)
+    [paragraph] = made.blocks
+    assert isinstance(paragraph, document.Paragraph)
+    assert [span.text for span in paragraph.spans if span.code] == [
+        "https://evil.example",
+        "/deepdive 2602.19089",
+        "/top week",
+        "https://arxiv.org/abs/1",
+    ]
+    assert "*x* [y](https://evil.example)" in text_of(paragraph.spans)
+    assert addresses(made) == []
 
 
 def test_a_report_is_its_digest_and_its_deep_dives_in_ranking_order():
@@ -539,6 +610,113 @@ def test_no_formula_of_a_caption_is_cut(caption: str, kept: str):
     assert {span.tex for span in found if span.tex} <= {span.tex for span in whole}
 
 
+HTML_ANSWER: dict[str, Any] = {
+    "basis": Basis.HTML,
+    "outline": (Section("S0", "", "Abstract", ""), Section("S1", "3.2", "Mask network", "", "S3.SS2")),
+}
+
+
+def test_an_answer_is_the_question_the_paper_and_marked_points():
+    points = (
+        a_point("用 **流匹配** 复原。", section="S1"),
+        a_point("视频上可能要重训。", kind=PointKind.INFERRED, section="", quote=""),
+    )
+    made = compose.answer(an_answer(a_paper(title="Rain in $x_t$ Space"), points=points, **HTML_ANSWER), ZH)
+    assert made == Document(
+        key="2602.00001",
+        title=(Span("❓ 用什么方法去雨？"),),
+        blocks=(
+            document.Fields((("论文", (Span("Rain in xₜ Space", href="https://arxiv.org/abs/2602.00001"),)),)),
+            document.Items(
+                (
+                    document.Item(
+                        (Span("用 "), Span("流匹配", bold=True), Span(" 复原。")),
+                        document.Mark(
+                            "§3.2",
+                            inferred=False,
+                            quote="We restore photographs taken through rain with a flow-matching model.",
+                            href="https://arxiv.org/html/2602.00001#S3.SS2",
+                        ),
+                    ),
+                    document.Item((Span("视频上可能要重训。"),), document.Mark("推断", inferred=True)),
+                )
+            ),
+            document.Footer(
+                (Span("2/3 条要点通过核对：1 条有原文为证，1 条为推断 · 重写 1 条 · 剔除 1 条 · 模型 fake/model"),)
+            ),
+        ),
+        summary="用什么方法去雨？（Rain in xₜ Space）",
+        language="zh",
+        part_label="（{part}/{parts}）",
+        buttons=(document.Button("arXiv", "https://arxiv.org/abs/2602.00001"),),
+    )
+
+
+NOTHING: dict[str, Any] = {"points": (), "counts": PointCounts(0, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "zh", "en"),
+    [
+        (HTML_ANSWER, "论文没有讲到这个问题。", "The paper does not say."),
+        (
+            {**HTML_ANSWER, "left_out": ("S1",)},
+            "读到的部分没有讲到这个问题（未完整阅读：§3.2）。",
+            "What was read of the paper does not say (not read in full: §3.2).",
+        ),
+        ({}, "摘要没有讲到这个问题。", "The abstract does not say."),
+        (
+            {"analyst": AnalystKind.EXTRACTIVE, "model": ""},
+            "没有找到与问题用词相近的句子；没有语言模型时只能按用词查找，换个说法也许能找到。",
+            EN("ask.unmatched"),
+        ),
+    ],
+)
+def test_that_the_paper_does_not_say_is_said_with_what_was_read(changes, zh, en):
+    for texts, words in ((ZH, zh), (EN, en)):
+        answer = an_answer(**{**NOTHING, **changes})
+        made = compose.answer(answer, texts)
+        [paragraph] = (block for block in made.blocks if isinstance(block, document.Paragraph))
+        assert text_of(paragraph.spans) == words
+        assert compose.said(answer, texts) == words
+        assert not any(isinstance(block, document.Items) for block in made.blocks)
+        assert lines(made)[-1] == (
+            texts("digest.model", model=answer.model) if answer.model else texts("digest.no_model")
+        )
+
+
+def test_what_an_answer_rests_on_and_what_went_wrong_is_said():
+    flags = ("flag.suspicious", "failure.ungrounded", "failure.timeout", "flag.of_a_later_release")
+    answer = an_answer(analyst=AnalystKind.EXTRACTIVE, model="", flags=flags)
+    assert notes(compose.answer(answer, EN)) == [
+        EN("ask.extractive"),
+        "Based on the abstract only: the full text was not read, and may well hold the answer.",
+        EN("ask.flag_suspicious"),
+        "The language model's answer failed its proof and was not used.",
+        "The language model could not be used this time: the model timed out.",
+    ]
+    assert notes(compose.answer(an_answer(**HTML_ANSWER), ZH)) == []
+
+
+def test_a_question_is_shown_shortened_and_as_plain_text():
+    asked = "**Why** <!channel> @everyone [x](https://evil.example) `rm` " + "and so on " * 40
+    made = compose.answer(an_answer(question=asked), EN)
+    [title] = made.title
+    assert title.text.startswith("❓ **Why** everyone x `rm` and so on")
+    assert title.text.endswith("…")
+    assert len(title.text) <= QUESTION_SHOWN + 2
+    assert (title.bold, title.code, title.href) == (False, False, None)
+    assert "evil" not in str(made)
+
+
+def test_what_an_answer_said_is_plain_and_bounded():
+    points = (a_point("**八** 张 `GPU`，见 $x_t$。"), a_point("训练 41 小时。"))
+    assert compose.said(an_answer(points=points), ZH) == "八 张 GPU，见 xₜ。 训练 41 小时。"
+    long = compose.said(an_answer(points=(a_point("很长的一句话，" * 200),)), ZH)
+    assert len(long) <= SAID_CHARACTERS
+    assert long.endswith("…")
+
+
 def test_the_beginning_of_a_text_is_whole_words():
     assert beginning("short", 10) == "short"
     assert beginning("one two three", 8) == "one two…"
@@ -559,7 +737,7 @@ def test_every_link_of_a_deep_dive_leads_to_arxiv_the_papers_own_pages_or_the_ar
     points = (a_point(evil, section="S1", quote=evil), a_point(evil, section="S2"), a_point(evil))
     dive = a_deep_dive(paper, basis=Basis.HTML, outline=outline, figure=Figure(evil, evil, FIGURE), left_out=("S2",))
     dive = replace(dive, sections=(replace(dive.sections[0], points=points),))
-    found = addresses(compose.deep_dive(dive, texts, links=WEB))
+    found = [url for url in addresses(compose.deep_dive(dive, texts, links=WEB)) if url]
     allowed = ("https://arxiv.org/", "https://papers.example.org/", str(paper.code_url), str(paper.project_url))
     assert len(found) > 8
     assert not [url for url in found if not url.startswith(allowed)]
@@ -627,7 +805,8 @@ def test_untrusted_text_never_becomes_a_link_or_an_instruction_to_the_platform(t
         deep_dives=(a_deep_dive(paper),),
         model=evil,
     )
-    for made in compose.report(report, texts, links=WEB):
+    answer = an_answer(paper, question=evil, model=evil, points=(a_point(evil, quote=evil),), **HTML_ANSWER)
+    for made in (*compose.report(report, texts, links=WEB), compose.answer(answer, texts, links=WEB)):
         shown = repr(made)
         assert "\\x1b" not in shown
         assert "href='https://evil" not in shown

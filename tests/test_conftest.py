@@ -56,6 +56,9 @@ def test_on_data(): ...
 
 def test_in_a_browser(chromium): ...
 
+def test_on_a_server(request):
+    request.getfixturevalue("redis_server")
+
 def test_that_does_not_apply():
     pytest.skip("this platform has no such thing")
 
@@ -71,13 +74,15 @@ def test_fine(): ...
 
 @pytest.fixture
 def inner(tmp_path):
-    """Runs five tests in a project without browser and data; gives their outcomes by name."""
+    """Runs six tests in a project without browser, server and data; gives their outcomes by name."""
     tests = tmp_path / "project" / "tests"
     tests.mkdir(parents=True)
     (tests / "__init__.py").touch()
     (tests / "test_inner.py").write_text(INNER, encoding="utf-8")
-    for file in ("conftest.py", "fakes.py"):
+    for file in ("conftest.py", "fakes.py", "redis_standin.py"):
         shutil.copy(REPO / "tests" / file, tests)
+    server = tests / "redis_standin.py"
+    server.write_text(server.read_text(encoding="utf-8").replace('"/usr/bin/', '"/nowhere/'), encoding="utf-8")
     for entry in ("bot", "prompts", "config", "pyproject.toml"):
         (tests.parent / entry).symlink_to(REPO / entry)
 
@@ -99,9 +104,9 @@ def inner(tmp_path):
 def test_what_is_missing_is_skipped_with_a_message(inner):
     outcomes, output = inner()
     assert outcomes == {"test_that_swallows_the_refusal": "FAILED", "test_fine": "PASSED"}
-    assert "3 skipped" in output
+    assert "4 skipped" in output
     assert conftest.NO_DATA in output
-    assert conftest.INSTALLABLE["chromium"] in output
+    assert all(cure in output for cure in conftest.INSTALLABLE.values())
     assert "wanted to reach 198.18.0.1" in output
 
 
@@ -111,6 +116,7 @@ def test_what_is_missing_fails_where_everything_is_required(inner):
     assert outcomes == {
         "test_on_data": "ERROR",
         "test_in_a_browser": "ERROR",
+        "test_on_a_server": "FAILED",
         "test_that_swallows_the_refusal": "FAILED",
         "test_fine": "PASSED",
     }

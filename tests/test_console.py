@@ -68,6 +68,28 @@ async def test_where_there_is_no_terminal_nothing_but_text_is_written(monkeypatc
     assert not any(line.endswith(" ") for line in text.splitlines())
 
 
+async def test_buttons_that_only_a_chat_can_tap_are_not_shown():
+    buttons = (document.Button("PDF", "https://arxiv.org/pdf/1"), document.Button("🔎 4", action="deepdive 2602.1 zh"))
+    made = Document("digest", (Span("Title"),), (), "summary", "zh", buttons=buttons)
+
+    text = await shown(made)
+
+    assert "https://arxiv.org/pdf/1" in text
+    assert "🔎" not in text
+    assert "deepdive" not in text
+
+
+async def test_an_edit_prints_nothing_and_there_are_no_previews():
+    stream = io.StringIO()
+    channel = ConsoleChannel(ADDRESS, stream)
+    (message,) = channel.render([Document("digest", (Span("Title"),), (), "summary", "zh")])
+
+    await channel.edit("key", message)
+
+    assert not await channel.preview(message)
+    assert stream.getvalue() == ""
+
+
 async def in_a_terminal(made: Document, monkeypatch) -> str:
     """What a terminal gets, escape sequences and all."""
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,13 +15,15 @@ import pytest
 from aiohttp import web
 
 from bot.models import PartKind, PartState
-from bot.store.sqlite import SqliteStore
 from tests.delivery_child import KEY, LINK, POSTS, posted, run_with_file
 from tests.standin import StandIn
+from tests.stores import in_sqlite, on_redis, opened
 from tests.test_delivery import FAST
 
 ROOT = Path(__file__).parents[1]
 LEASE = 2.0
+
+PlaceIn = Callable[[Path], str]
 
 
 @pytest.fixture
@@ -31,12 +33,12 @@ def tmp_path() -> Iterator[Path]:
         yield Path(folder)
 
 
-def in_a_child(folder: Path, *, finds: bool, die_at: int, ahead: timedelta) -> int:
+def in_a_child(folder: Path, place: str, *, finds: bool, die_at: int, ahead: timedelta) -> int:
     """Runs the delivery in a forked process; returns its exit code: 9 when it died where it should."""
     gc.freeze()  # a collection in the child would copy all of pytest's memory
     if (pid := os.fork()) == 0:
         try:
-            asyncio.run(run_with_file(folder, finds=finds, die_at=die_at, ahead=ahead))
+            asyncio.run(run_with_file(folder, place, finds=finds, die_at=die_at, ahead=ahead))
             os._exit(0)
         finally:
             os._exit(1)  # whatever it was: never back into pytest
@@ -44,47 +46,54 @@ def in_a_child(folder: Path, *, finds: bool, die_at: int, ahead: timedelta) -> i
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-async def states(folder: Path) -> dict[str, PartState]:
-    async with SqliteStore.open(folder / "paperboy.db") as store:
+async def states(place: str) -> dict[str, PartState]:
+    async with opened(place) as store:
         return {part.key: part.state for part in await store.delivery(KEY)}
 
 
-def steps_of_a_whole_run(folder: Path) -> int:
-    return asyncio.run(run_with_file(folder, finds=True))
+@pytest.fixture(params=["sqlite", "redis"])
+def place_in(request: pytest.FixtureRequest) -> PlaceIn:
+    """Where the store of a folder is: a file in it, or on a server, and then the folder holds what was posted alone."""
+    if request.param == "sqlite":
+        return in_sqlite
+    url = request.getfixturevalue("redis_server")
+    return lambda _: on_redis(url)
 
 
-def folders(tmp_path: Path) -> list[tuple[int, Path]]:
-    """One fresh folder for every step at which the process is to die."""
+def runs(tmp_path: Path, place_in: PlaceIn) -> list[tuple[int, Path, str]]:
+    """A fresh folder and a fresh store for every step at which the process is to die."""
     whole = tmp_path / "whole"
     whole.mkdir()
-    steps = steps_of_a_whole_run(whole)
+    steps = asyncio.run(run_with_file(whole, place_in(whole), finds=True))
     assert steps == 2 + 6 * len((*POSTS, LINK))
-    found = [(step, tmp_path / str(step)) for step in range(1, steps + 1)]
-    for _, folder in found:
+    folders = [(step, tmp_path / str(step)) for step in range(1, steps + 1)]
+    for _, folder in folders:
         folder.mkdir()
-    return found
+    return [(step, folder, place_in(folder)) for step, folder in folders]
 
 
-def die_and_restart(folder: Path, *, finds: bool, deaths: list[int]) -> None:
+def die_and_restart(folder: Path, place: str, *, finds: bool, deaths: list[int]) -> None:
     """Dies at each of `deaths` in turn (an hour apart, so that leases have run out), then runs to the end in here."""
     for number, step in enumerate(deaths):
-        code = in_a_child(folder, finds=finds, die_at=step, ahead=timedelta(hours=number))
+        code = in_a_child(folder, place, finds=finds, die_at=step, ahead=timedelta(hours=number))
         assert code == 9 if number == 0 else code in (0, 9)  # a restart may have fewer steps
-    asyncio.run(run_with_file(folder, finds=finds, ahead=timedelta(hours=len(deaths))))
+    asyncio.run(run_with_file(folder, place, finds=finds, ahead=timedelta(hours=len(deaths))))
 
 
-def test_killed_at_any_step_a_channel_that_can_be_searched_gets_everything_once(tmp_path: Path):
-    for step, folder in folders(tmp_path):
-        die_and_restart(folder, finds=True, deaths=[step])
+def test_killed_at_any_step_a_channel_that_can_be_searched_gets_everything_once(tmp_path: Path, place_in: PlaceIn):
+    for step, folder, place in runs(tmp_path, place_in):
+        die_and_restart(folder, place, finds=True, deaths=[step])
         assert posted(folder) == list(POSTS), f"killed at step {step}"
-        assert set(asyncio.run(states(folder)).values()) == {PartState.SENT}, f"killed at step {step}"
+        assert set(asyncio.run(states(place)).values()) == {PartState.SENT}, f"killed at step {step}"
 
 
-def test_killed_at_any_step_a_channel_that_cannot_gets_nothing_twice_and_every_gap_is_shown(tmp_path: Path):
+def test_killed_at_any_step_a_channel_that_cannot_gets_nothing_twice_and_every_gap_is_shown(
+    tmp_path: Path, place_in: PlaceIn
+):
     unknown_steps = 0
-    for step, folder in folders(tmp_path):
-        die_and_restart(folder, finds=False, deaths=[step])
-        found = asyncio.run(states(folder))
+    for step, folder, place in runs(tmp_path, place_in):
+        die_and_restart(folder, place, finds=False, deaths=[step])
+        found = asyncio.run(states(place))
         unknown = [key for key in POSTS if found[key] is PartState.UNKNOWN]
         assert max(Counter(posted(folder)).values()) == 1, f"killed at step {step}"
         assert set(POSTS) - set(posted(folder)) <= set(unknown), f"killed at step {step}"
@@ -94,11 +103,11 @@ def test_killed_at_any_step_a_channel_that_cannot_gets_nothing_twice_and_every_g
     assert unknown_steps == 4 * len(POSTS)  # after claim, before send, after send, before record
 
 
-def test_killed_again_during_the_restart_it_still_gets_everything_once(tmp_path: Path):
-    for step, folder in folders(tmp_path)[3::4]:
-        die_and_restart(folder, finds=True, deaths=[step, 2 + step % 7, 4])
+def test_killed_again_during_the_restart_it_still_gets_everything_once(tmp_path: Path, place_in: PlaceIn):
+    for step, folder, place in runs(tmp_path, place_in)[3::4]:
+        die_and_restart(folder, place, finds=True, deaths=[step, 2 + step % 7, 4])
         assert posted(folder) == list(POSTS), f"killed at step {step}"
-        assert set(asyncio.run(states(folder)).values()) == {PartState.SENT}, f"killed at step {step}"
+        assert set(asyncio.run(states(place)).values()) == {PartState.SENT}, f"killed at step {step}"
 
 
 class ChatServer(StandIn):
@@ -130,29 +139,31 @@ class ChatServer(StandIn):
         return web.json_response([f"id {self.posted.index(key) + 1}"] if key in self.posted else None)
 
 
-async def a_process(folder: Path, server: ChatServer) -> asyncio.subprocess.Process:
-    arguments = ("-m", "tests.delivery_child", str(folder), server.url, str(LEASE))
+async def a_process(place: str, server: ChatServer) -> asyncio.subprocess.Process:
+    arguments = ("-m", "tests.delivery_child", place, server.url, str(LEASE))
     return await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT)
 
 
-async def test_a_real_kill_in_the_middle_of_a_send_loses_and_repeats_nothing(tmp_path: Path):
+async def test_a_real_kill_in_the_middle_of_a_send_loses_and_repeats_nothing(tmp_path: Path, place_in: PlaceIn):
+    place = place_in(tmp_path)
     async with ChatServer() as server:
         server.hold_at = 3
-        first = await a_process(tmp_path, server)
+        first = await a_process(place, server)
         await server.held.wait()
         first.send_signal(signal.SIGKILL)
         assert await first.wait() == -signal.SIGKILL
-        assert set((await states(tmp_path)).values()) == {PartState.SENT, PartState.SENDING, PartState.PLANNED}
-        second = await a_process(tmp_path, server)
+        assert set((await states(place)).values()) == {PartState.SENT, PartState.SENDING, PartState.PLANNED}
+        second = await a_process(place, server)
         assert await second.wait() == 0
         assert server.posted == list(POSTS)
         assert server.edited == [LINK]
-        assert set((await states(tmp_path)).values()) == {PartState.SENT}
+        assert set((await states(place)).values()) == {PartState.SENT}
 
 
-async def test_processes_that_deliver_the_same_report_at_once_send_each_part_once(tmp_path: Path):
+async def test_processes_that_deliver_the_same_report_at_once_send_each_part_once(tmp_path: Path, place_in: PlaceIn):
+    place = place_in(tmp_path)
     async with ChatServer() as server:
-        processes = [await a_process(tmp_path, server) for _ in range(3)]
+        processes = [await a_process(place, server) for _ in range(3)]
         assert [await process.wait() for process in processes] == [0, 0, 0]
         assert server.posted == list(POSTS)
         assert server.edited == [LINK]

@@ -46,6 +46,12 @@ class RecordingChannel:
     async def find(self, key, thread, since):
         raise SendError("nobody can tell", Outcome.UNKNOWN)
 
+    async def edit(self, message_id, message):
+        raise SendError("nothing is edited", Outcome.NOT_SENT)
+
+    async def preview(self, message) -> bool:
+        return False
+
     async def check(self) -> Sequence[Finding]:
         return []
 

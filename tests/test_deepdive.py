@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 import prompts
 from bot import tokens
-from bot.analysis.deepdive import CEILING, LEAST, SUSPICIOUS, deep_dive, input_budget, reply_schema
+from bot.analysis.asking import CEILING, LEAST, SUSPICIOUS, input_budget
+from bot.analysis.deepdive import deep_dive, reply_schema
 from bot.analysis.fitting import GAP
 from bot.analysis.points import PointReply, Rule, prove, read
 from bot.analysis.proofs import MAX_POINTS
@@ -116,6 +117,14 @@ async def test_with_an_abstract_only_the_model_is_told_so():
     model = Model({key: [inferred(f"{key} could be tried on other weather first.")] for key in KEYS})
     await dive(model, language="en")
     assert "only the abstract" in model.asked[0][1][0].content
+
+
+async def test_progress_tells_what_is_read_and_how_many_quotes_are_checked():
+    told: list[tuple[str, int, int]] = []
+    brief = Brief(a_profile(), "zh", Meter(), progress=lambda *step: told.append(step))
+    model = Model(a_reply(method=[stated(section="S9")]), a_reply())
+    await deep_dive(a_paper(), FULL, brief, model, prompts.load("deep_dive", "zh"))
+    assert told == [("read", 0, 3), ("check", 0, 3), ("check", 0, 3)]
 
 
 async def test_an_inferred_point_loses_its_quote():

@@ -63,6 +63,7 @@ class FakeChannel:
     finds: bool = False
     posts_anyway: bool = False
     links: bool = True
+    replaces: str = ""
     posted: list[str] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
     threads: list[Thread] = field(default_factory=list)
@@ -73,7 +74,8 @@ class FakeChannel:
         first = documents[0].key
         link = (Message(PartKind.LINK, first, "{}"),) if self.links else ()
         # The edit first: delivery, not the adapter, puts posts before edits.
-        return link + tuple(Message(PartKind.POST, d.key, "{}", reply=d.key != first) for d in documents)
+        posts = (Message(PartKind.POST, d.key, "{}", reply=d.key != first) for d in documents)
+        return link + tuple(replace(m, replaces="" if m.reply else self.replaces) for m in posts)
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         self.threads.append(thread)
@@ -102,6 +104,12 @@ class FakeChannel:
         if not self.finds:
             raise SendError("cannot look messages up", Outcome.UNKNOWN)
         return (f"id-{key[-1]}",) if key in self.posted else None
+
+    async def edit(self, message_id: str, message: Message) -> None:
+        self.edited.append(message_id)
+
+    async def preview(self, message: Message) -> bool:
+        return False
 
     async def check(self) -> Sequence[Finding]:
         return self.findings
@@ -420,6 +428,52 @@ async def test_an_edit_that_a_dead_process_began_is_made_again(post: Post):
     assert (await post.deliver()).state is DeliveryState.SENT
     assert await post.states() == allsent()
     assert post.channel.edited == [f"{KEY}~0"]
+
+
+async def test_a_message_that_replaces_another_is_edited_again_when_nobody_knows_whether_it_was(post: Post):
+    post.channel = FakeChannel(links=False, answers=[OSError("adapter broke"), NOT_SENT], replaces="7")
+    await post.plan()
+    assert (await post.deliver()).state is DeliveryState.SENT
+    assert post.posts() == ["0", "1", "2"]
+    assert post.channel.since == []
+    assert post.told == []
+
+
+async def test_a_replacement_that_a_dead_process_began_is_made_again(post: Post):
+    post.channel = FakeChannel(links=False, replaces="7")
+    await post.plan()
+    await post.store.claim(f"{KEY}~0", "dead", NOW, NOW - timedelta(seconds=1))
+    assert (await post.deliver()).state is DeliveryState.SENT
+    assert post.channel.since == []
+
+
+async def test_a_replacement_is_not_repeated_for_ever_and_then_nobody_knows(post: Post):
+    broken = [OSError("adapter broke")] * 3
+    post.channel = FakeChannel(links=False, answers=[*broken], replaces="7")
+    await post.plan()
+    assert (await post.deliver()).state is DeliveryState.UNKNOWN
+    assert (await post.states())["0"] == "unknown"
+    assert post.posts() == ["1", "2"]
+    assert [trouble.key for trouble in post.told] == ["delivery.trouble_unknown"]
+
+
+@pytest.mark.parametrize(("finds", "state"), [(False, "unknown"), (True, "sent")])
+async def test_a_replacement_that_had_to_be_posted_anew_is_never_repeated_blindly(
+    post: Post, state: str, *, finds: bool
+):
+    channel = FakeChannel(links=False, answers=[UNKNOWN], replaces="7", finds=finds, posts_anyway=True)
+    post.channel = channel
+    await post.plan()
+    await post.deliver()
+    assert (await post.states())["0"] == state
+    assert post.posts() == ["0", "1", "2"]
+
+
+async def test_a_refused_replacement_is_a_failure_that_the_operator_hears_of(post: Post):
+    post.channel = FakeChannel(links=False, answers=[REFUSED], replaces="7")
+    await post.plan()
+    assert (await post.deliver()).state is DeliveryState.FAILED
+    assert [trouble.key for trouble in post.told] == ["delivery.trouble_failed"]
 
 
 # --- several processes, and processes that die

@@ -1,7 +1,6 @@
 """Measures of an order of papers and of deep dives, and the commands that print them."""
 
 import json
-import logging
 from collections.abc import Mapping
 from math import log2, sqrt
 from pathlib import Path
@@ -16,7 +15,6 @@ from bot.analysis.evaluation.proofs import Grounds, grounds
 from bot.analysis.evaluation.ranking import Judged, Run
 from bot.analysis.extractive import ExtractiveAnalyst
 from bot.interfaces import Brief
-from bot.logs import NOISY
 from bot.models import ArxivId, DeepDiveSection, Meter, PointKind, Section
 from bot.terminal import COMMANDS, tables
 from bot.terminal.evaluation import judged
@@ -306,18 +304,6 @@ async def test_a_model_that_is_down_leaves_the_extractive_deep_dive_and_a_mark(t
         world.write(top='language = "en"')
         assert await do(world, "grounding", "2602.00001") == 3
     assert "the model's key is invalid" in capsys.readouterr().out
-
-
-@pytest.fixture
-def own_logging():
-    """`main` sets logging up for its process; this one goes on afterwards."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in NOISY}
-    yield
-    root.handlers[:], root.level = before, level
-    for name, each in levels.items():
-        logging.getLogger(name).setLevel(each)
 
 
 @pytest.fixture

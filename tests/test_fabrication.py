@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 import pytest
 
 import prompts
+from bot.analysis.answer import MOST_POINTS, answer
 from bot.analysis.deepdive import deep_dive
+from bot.errors import ModelError
 from bot.interfaces import Brief, Turn
-from bot.models import ArxivId, Basis, DeepDive, FullText, Meter, PointKind, Section
+from bot.models import ArxivId, Basis, DeepDive, FullText, Meter, Point, PointKind, Question, Section
 from tests.fakes import ABSTRACT, FakeLLM, a_paper, a_profile
 
 DIVES = 20  # of each language
@@ -183,3 +185,30 @@ async def test_nothing_made_up_is_published(language):
     assert counts["numbers made up"] > 0.15 * counts["written"]
     # What is true is not lost: of the true points all stand, and of the mended ones.
     assert counts["verified"] - counts["repaired"] >= 0.99 * (counts["written"] - counts["false as written"])
+
+
+async def answered_by(model: Fabricator) -> tuple[Point, ...]:
+    """The points of an answer; none where not one stood."""
+
+    def reply(name: str, turns: Sequence[Turn]) -> str:
+        under = json.loads(model.answer(name, turns))
+        return json.dumps({"points": under["method"], "answerable": True}, ensure_ascii=False)
+
+    brief, prompt = Brief(a_profile(), model.language, Meter()), prompts.load("answer", model.language)
+    try:
+        return (await answer(Question(a_paper(), "PSNR?"), model.paper, brief, FakeLLM(reply), prompt)).points
+    except ModelError:
+        return ()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_nothing_made_up_answers_a_question(language):
+    assert POINTS <= MOST_POINTS
+    rng = random.Random(f"2026-02-26 {language}")
+    published = 0
+    for _ in range(4 * DIVES):
+        model = Fabricator(the_paper(rng), language, rng)
+        points = await answered_by(model)
+        published += len(points)
+        assert all(stands(point.section, point.quote, point.text, model.paper) for point in points)
+    assert published > 0.6 * 4 * DIVES * POINTS  # the others were made up

@@ -224,11 +224,13 @@ def readings(draw: st.DrawFn) -> Reading:
 
 
 @settings(max_examples=150, deadline=None)
-@given(readings(), st.integers(0, 600), st.integers(0, 300))
-def test_a_fitted_paper_never_costs_too_much_and_is_the_papers_own(reading: Reading, limit: int, more: int):
-    fitted, larger = fit(reading, limit), fit(reading, limit + more)
+@given(readings(), st.integers(0, 600), st.integers(0, 300), st.sets(st.sampled_from(["S0", "S2", "S5", "S9"])))
+def test_a_fitted_paper_never_costs_too_much_and_is_the_papers_own(
+    reading: Reading, limit: int, more: int, wanted: set[str]
+):
+    fitted, larger = fit(reading, limit, wanted), fit(reading, limit + more, wanted)
     assert tokens.at_most(fitted.laid_out()) <= max(limit, 0)
-    assert fitted == fit(reading, limit)
+    assert fitted == fit(reading, limit, wanted)
     originals = {one.id: one for one in reading.sections}
     ids = list(originals)
     assert [one.id for one in fitted.sections] == [one for one in ids if one in {s.id for s in fitted.sections}]
@@ -243,6 +245,15 @@ def test_a_fitted_paper_never_costs_too_much_and_is_the_papers_own(reading: Read
     for section_id in ids:
         before = [paragraph for paragraph in paragraphs_of(text_of(fitted, section_id)) if paragraph != GAP]
         assert all(paragraph in text_of(larger, section_id) for paragraph in before)
+
+
+def test_wanted_sections_come_right_behind_the_abstract():
+    sections = [section(n, str(n), title, *[prose("rain", 12)] * 3) for n, title in enumerate(TITLES[:6])]
+    reading = a_reading(*sections)
+    limit = tokens.at_most(reading.laid_out()) // 2
+    for wanted in ("S1", "S4", "S5"):
+        assert wanted not in fit(reading, limit, {wanted}).left_out
+    assert fit(reading, limit, {"S9"}) == fit(reading, limit)
 
 
 def test_weights_add_up_to_the_upper_estimate():

@@ -4,14 +4,27 @@ from collections import Counter
 
 import pytest
 
-from bot.analysis import deepdive, points, scoring
+from bot.analysis import answer, deepdive, points, scoring
+from bot.analysis.asking import SUSPICIOUS
 from bot.analysis.extractive import ExtractiveAnalyst
 from bot.interfaces import Brief, Turn
-from bot.models import Meter
+from bot.models import Meter, Question
 from bot.sources.fulltext import pdf
 from prompts import load
 from tests.fakes import ABSTRACT, a_profile
-from tests.injection import DROPPED, IN_PAGES, PAPER, Obedient, attacks, carrying, honest, honest_page, obeys, printed
+from tests.injection import (
+    DROPPED,
+    IN_PAGES,
+    PAPER,
+    TEXTS,
+    Obedient,
+    attacks,
+    carrying,
+    honest,
+    honest_page,
+    obeys,
+    printed,
+)
 
 MOST_SHIFT = 5  # points of a score
 ATTACKS = [pytest.param(attack, id=attack.id) for attack in attacks()]
@@ -110,11 +123,22 @@ async def test_no_attack_moves_a_score_or_changes_a_published_point(attack, unha
     assert score.reason == true_score.reason
     assert published(dive) == published(true_dive)
     assert published(own_dive) == published(true_own_dive)
-    warned = deepdive.SUSPICIOUS in dive.flags and deepdive.SUSPICIOUS in own_dive.flags
+    warned = SUSPICIOUS in dive.flags and SUSPICIOUS in own_dive.flags
     assert warned or attack.placement in DROPPED
     if attack.placement in ("title", "abstract", "front"):
         assert score.suspicious
         assert own_score.suspicious
+
+
+@pytest.mark.parametrize("attack", PASSED_ON)
+async def test_no_attack_changes_an_answer(attack):
+    paper, full_text = carrying(attack)
+    question = Question(paper, "它怎样工作，训练用了多久？")
+    made = await answer.answer(question, full_text, brief(), Obedient(attack), load("answer", "zh"))
+    assert [point.text for point in made.points] == list(TEXTS["method"])
+    quoted = await ExtractiveAnalyst().answer(question, full_text, brief())
+    assert any("14 hours" in point.quote for point in quoted.points)
+    assert (SUSPICIOUS in made.flags and SUSPICIOUS in quoted.flags) or attack.placement in DROPPED
 
 
 @pytest.mark.parametrize("attack", HIDDEN_IN_PDFS)
@@ -127,5 +151,5 @@ async def test_what_a_pdf_hides_is_not_read_but_warned_of(attack):
     _, true_dive, _, true_own_dive = await judged(None, PAPER, plain)
     assert published(dive) == published(true_dive)
     assert published(own_dive) == published(true_own_dive)
-    assert deepdive.SUSPICIOUS in dive.flags
-    assert deepdive.SUSPICIOUS in own_dive.flags
+    assert SUSPICIOUS in dive.flags
+    assert SUSPICIOUS in own_dive.flags

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.analysis import deepdive, scoring
+from bot.analysis import answer, deepdive, scoring
 from bot.interfaces import Brief, Reply, ReplyT, Turn
-from bot.models import Meter, PointCounts, Usage
+from bot.models import Meter, PointCounts, Question, Usage
 from prompts import load
 from tests import model_answers
 from tests.fakes import ABSTRACT, a_full_text, a_paper, a_profile
@@ -155,7 +155,13 @@ async def test_with_the_real_prompts_every_answer_stands_the_proof(language: str
     assert score.matched_interests == ("Image Restoration",)
     dive = await deepdive.deep_dive(a_paper(), a_full_text(), brief, Direct(), load("deep_dive", language))
     assert dive.points == PointCounts(written=8, verified=8, dropped=0, repaired=0)
-    assert meter.usage.calls == 2
+    question = Question(a_paper(), "How is the RainDrop-X benchmark used?")
+    made = await answer.answer(question, a_full_text(), brief, Direct(), load("answer", language))
+    assert "RainDrop-X" in made.points[0].quote
+    assert made.counts == PointCounts(written=2, verified=2, dropped=0, repaired=0)
+    unknown = Question(a_paper(), "Capital of France?")
+    assert not (await answer.answer(unknown, a_full_text(), brief, Direct(), load("answer", language))).points
+    assert meter.usage.calls == 4
 
 
 def test_it_reads_a_real_paper_by_its_headings_and_quotes_prose_alone() -> None:

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from bot.errors import InputError, NotFoundError
 from bot.interfaces import Brief
-from bot.models import ArxivId, Basis, FullText, Meter, Paper
+from bot.models import AnalystKind, ArxivId, Basis, Exchange, FullText, Meter, Paper
 from bot.ondemand import OnDemand
 from bot.store.sqlite import SqliteStore
 from tests.fakes import a_day_list, a_full_text, a_profile
@@ -47,3 +48,43 @@ async def test_a_version_that_is_asked_for_is_the_one_that_is_read(store):
     dive = await ondemand.deep_dive(ArxivId("2602.00001", 2), a_brief())
     assert texts.asked[-1] == "2602.00001v2"
     assert str(dive.paper.arxiv_id) == "2602.00001v2"
+
+
+async def test_a_question_is_answered_from_the_version_that_is_read_with_the_talk_before_it(store):
+    analyst = ScriptedAnalyst()
+    ondemand = OnDemand(a_reporter(store, analyst, full_texts=Versions()))
+    talk = [Exchange("Which loss?", "An L1 loss.")]
+    made = await ondemand.ask(ArxivId("2602.00001"), "How many GPUs?", talk, a_brief())
+    [question] = analyst.questions
+    assert (question.text, question.earlier) == ("How many GPUs?", tuple(talk))
+    assert str(made.paper.arxiv_id) == "2602.00001v4"
+    assert (made.analyst, made.basis, made.flags) == (AnalystKind.MODEL, Basis.HTML, ())
+
+
+async def test_an_answer_that_the_model_cannot_give_is_extractive_and_says_why(store):
+    ondemand = OnDemand(a_reporter(store, ScriptedAnalyst(unreadable={"2602.00001"})))
+    made = await ondemand.ask(ArxivId("2602.00001"), "How many GPUs?", (), a_brief())
+    assert (made.analyst, made.flags) == (AnalystKind.EXTRACTIVE, ("failure.ungrounded",))
+
+
+async def test_without_a_model_an_answer_is_extractive_and_nothing_is_amiss(store):
+    made = await OnDemand(a_reporter(store)).ask(ArxivId("2602.00001"), "How many GPUs?", (), a_brief())
+    assert (made.analyst, made.flags) == (AnalystKind.EXTRACTIVE, ())
+
+
+async def test_a_question_without_words_and_a_paper_that_nobody_knows_are_refused(store):
+    ondemand = OnDemand(a_reporter(store, ScriptedAnalyst()))
+    with pytest.raises(InputError) as caught:
+        await ondemand.ask(ArxivId("2602.00001"), " \u200b\n", (), a_brief())
+    assert caught.value.key == "ask.no_question"
+    with pytest.raises(NotFoundError):
+        await ondemand.ask(ArxivId("2602.09999"), "How many GPUs?", (), a_brief())
+
+
+async def test_whoever_waits_hears_of_the_fetching(store):
+    told = []
+    brief = replace(a_brief(), progress=lambda *step: told.append(step))
+    ondemand = OnDemand(a_reporter(store, ScriptedAnalyst()))
+    await ondemand.deep_dive(ArxivId("2602.00001"), brief)
+    await ondemand.ask(ArxivId("2602.00001"), "How many GPUs?", (), brief)
+    assert told == [("fetch", 0, 1)] * 2

@@ -151,6 +151,16 @@ def test_a_single_deep_dive_is_a_page_of_its_own():
     assert "2602.00001" not in [text.strip() for text in outline.text]
 
 
+def test_buttons_that_only_a_chat_can_tap_are_not_on_a_page():
+    dive = compose.deep_dive(a_deep_dive(a_paper(1)), ZH)
+    action = document.Button("🔎 4", action="deepdive 2602.00004 zh")
+    text = a_page(replace(dive, buttons=(*dive.buttons, action)))
+    assert 'class="buttons"' in text
+    assert "https://arxiv.org/pdf/2602.00001" in text
+    assert "🔎" not in text
+    assert 'class="buttons"' not in a_page(replace(dive, buttons=(action,)))
+
+
 def test_several_deep_dives_of_a_paper_say_which_is_which():
     dive = compose.deep_dive(a_deep_dive(), ZH)
     keys = {

@@ -20,6 +20,9 @@ class SlowTexts:
         self.cancelled: list[str] = []
         self.gate = asyncio.Event()
 
+    async def kept(self, paper: Paper) -> FullText | None:
+        return None
+
     async def fetch(self, paper: Paper) -> FullText:
         name = paper.arxiv_id.id
         self.asked.append(name)

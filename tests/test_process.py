@@ -52,6 +52,27 @@ async def test_a_day_stands_in_both_channels_once_in_two_languages(world: World)
     assert (known.code, world.model.calls) == (0, calls)
 
 
+async def test_a_question_is_answered_by_the_model_once_and_what_the_paper_does_not_say_is_said(world: World):
+    asked = await world.paperboy("ask", "2602.00001", "Which", "photographs?", "--json")
+    assert asked.code == 0, asked.err
+    made = asked.object
+    assert (made["model"], made["language"], made["answerable"]) == ("openai/stand-in", "zh", True)
+    assert [point["kind"] for point in made["points"]] == ["stated", "inferred"]
+    assert "photographs" in made["points"][0]["quote"]
+    assert made["counts"] == {"written": 2, "verified": 2, "dropped": 0, "repaired": 0}
+    assert made["prompt"].startswith("answer.zh@")
+    assert world.model.by_name == {"answer": 1}
+
+    shown = await world.paperboy("ask", "2602.00001", "Which photographs?")
+    assert (shown.code, world.model.calls) == (0, 1)
+    assert "Which photographs?" in shown.out
+    assert "推断" in shown.out
+
+    unknown = await world.paperboy("ask", "2602.00001", "France?", "--language", "en")
+    assert unknown.code == 0, unknown.err
+    assert "does not say" in unknown.out
+
+
 async def test_without_settings_the_terminal_gets_the_report(world: World):
     world.write(model=False, channels="")
     ended = await world.paperboy("report")

@@ -1,5 +1,6 @@
 """Prompts are files: what the loader accepts, what it refuses and how it says so."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import prompts
 from bot.analysis.points import Rule
 from bot.analysis.proofs import Violation
 from bot.errors import SettingsError
+from bot.models import Exchange
 
 GOOD = """+++
 version = 3
@@ -31,8 +33,15 @@ VALUES = {
     "abstract": "An abstract.",
     "basis": "abstract",
     "text": "[[S0]] Abstract\nAn abstract.",
+    "question": "How many GPUs?",
+    "earlier": (Exchange("Which loss?", "A contrastive one."),),
 }
-OWN = [(name, language) for name in ("score", "deep_dive") for language in ("zh", "en")]
+OWN = [(name, language) for name in ("score", "deep_dive", "answer") for language in ("zh", "en")]
+# The rules that the points of a reply can break, by prompt.
+RULES = {
+    "deep_dive": set(Rule) - {Rule.ALONE, Rule.ECHO},
+    "answer": set(Rule) - {Rule.RESTATED},
+}
 
 
 def write(folder: Path, text: str, name: str = "digest.en.md") -> None:
@@ -69,6 +78,38 @@ def test_the_paper_stands_between_delimiters_that_are_new_for_every_request(name
     assert tag not in second
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_question_and_the_talk_before_it_stand_behind_a_delimiter_of_their_own(language):
+    prompt = prompts.load("answer", language)
+    system, user = prompt.render(**VALUES)
+    paper, question = (found[1] for found in re.finditer(r"<<<(?:paper|question) ([0-9a-f]{16})>>>", user))
+    assert paper != question
+    assert {paper, question} <= set(re.findall(r"[0-9a-f]{16}", system))
+    inside = user[user.index(question) : user.rindex(question)]
+    assert user.rindex(paper) < user.index(question)
+    for value in ("How many GPUs?", "Which loss?", "A contrastive one."):
+        assert value in inside
+        assert user.count(value) == 1
+        assert value not in system
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_of_a_talk_is_only_spoken_where_there_is_one(language):
+    systems = [
+        prompts.load("answer", language).render(**{**VALUES, "earlier": earlier})[0]
+        for earlier in ((), VALUES["earlier"])
+    ]
+    assert len(systems[0]) < len(systems[1])
+    assert "\n\n\n" not in systems[0]
+
+
+def test_a_question_outside_its_delimiters_is_refused(tmp_path):
+    text = GOOD.replace('inputs = ["paper"]', 'inputs = ["paper", "question"]').replace(
+        "{{ paper }}", "{{ paper }}{{ question }}"
+    )
+    assert "question_tag" in refusal(tmp_path, text)
+
+
 def test_the_four_sections_are_titled_as_readers_know_them():
     assert prompts.load("deep_dive", "zh").sections == (
         ("contribution", "核心创新点 (Key Contribution)"),
@@ -81,9 +122,10 @@ def test_the_four_sections_are_titled_as_readers_know_them():
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_a_repair_turn_has_words_for_every_rule(language):
-    prompt = prompts.load("deep_dive", language)
-    for rule in Rule:
+@pytest.mark.parametrize("name", RULES)
+def test_a_repair_turn_has_words_for_every_rule(name, language):
+    prompt = prompts.load(name, language)
+    for rule in RULES[name]:
         turn = prompt.repair(violations=(Violation("method", 2, rule, "S7"),))
         assert "method" in turn
         assert "S7" in turn

@@ -8,12 +8,36 @@ from bot.errors import ModelError, SourceError
 from bot.extras import version_note
 from bot.interfaces import Brief
 from bot.lists import DayLists
-from bot.models import AnalystKind, ArxivId, Basis, DayList, DeepDive, FullText, Paper, Report, Score, Usage
+from bot.models import (
+    AnalystKind,
+    Answer,
+    ArxivId,
+    Basis,
+    DayList,
+    DeepDive,
+    FullText,
+    Paper,
+    Question,
+    Report,
+    Score,
+    Usage,
+)
 from bot.ranking import Rules
 from bot.reporter import Edition, Reporter
 from bot.sources.fulltext import AbstractTexts
 from bot.store.sqlite import SqliteStore
-from tests.fakes import DAY, FakeClock, a_day_list, a_deep_dive, a_full_text, a_paper, a_profile, a_score, wait_until
+from tests.fakes import (
+    DAY,
+    FakeClock,
+    a_day_list,
+    a_deep_dive,
+    a_full_text,
+    a_paper,
+    a_profile,
+    a_score,
+    an_answer,
+    wait_until,
+)
 
 EMPTY = a_day_list(0)
 
@@ -28,6 +52,8 @@ class ScriptedAnalyst:
         self.unreadable = set(unreadable)
         self.scored: list[tuple[str, str, bool]] = []
         self.read: list[str] = []
+        self.kept: dict[tuple[str, str], DeepDive] = {}
+        self.questions: list[Question] = []
 
     def prompts(self, language: str) -> tuple[str, ...]:
         return (f"score.{language}@1#00000000",) if self.model else ()
@@ -40,12 +66,22 @@ class ScriptedAnalyst:
             raise value
         return a_score(value, reason=f"{self.kind} {brief.language}", analyst=self.kind, model=self.model)
 
+    async def kept_deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive | None:
+        return self.kept.get((paper.arxiv_id.id, brief.language))
+
     async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         self.read.append(paper.arxiv_id.id)
         await asyncio.sleep(0)
         if paper.arxiv_id.id in self.unreadable or "*" in self.unreadable:
             raise ModelError("no", key="failure.ungrounded")
         return a_deep_dive(paper, language=brief.language, analyst=self.kind, basis=full_text.basis, model=self.model)
+
+    async def answer(self, question: Question, full_text: FullText, brief: Brief) -> Answer:
+        self.questions.append(question)
+        if question.paper.arxiv_id.id in self.unreadable or "*" in self.unreadable:
+            raise ModelError("no", key="failure.ungrounded")
+        made = an_answer(question.paper, question=question.text, language=brief.language)
+        return replace(made, analyst=self.kind, basis=full_text.basis, model=self.model)
 
 
 class ListedDays:

@@ -6,11 +6,9 @@ import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # the stubs are no dependency of ours, and safe_load needs none
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -62,7 +60,6 @@ from tests.slack_standin import (
     says,
 )
 
-ROOT = Path(__file__).parents[1]
 TOKEN = "xoxb-stand-in"
 ADDRESS = Address(PlatformName.SLACK, "C0PAPERS")
 NEW = Thread(None, {})
@@ -915,22 +912,3 @@ async def test_a_gateway_without_scopes_and_a_channel_in_trouble_are_taken_as_th
 def test_slack_errors_know_whether_to_try_again() -> None:
     assert SlackError("x", Outcome.NOT_SENT).retryable
     assert not SlackError("x", Outcome.UNKNOWN).retryable
-
-
-# -- the manifest
-
-
-def test_the_manifest_asks_for_what_the_bot_uses_and_no_more() -> None:
-    manifest = yaml.safe_load((ROOT / "app_manifest.yaml").read_text(encoding="utf-8"))
-    assert manifest["oauth_config"]["scopes"]["bot"] == [
-        "app_mentions:read",
-        "channels:history",
-        "chat:write",
-        "commands",
-        "groups:history",
-    ]
-    assert manifest["settings"]["socket_mode_enabled"] is True
-    assert manifest["settings"]["event_subscriptions"]["bot_events"] == ["app_home_opened", "app_mention"]
-    assert set(manifest) == {"_metadata", "display_information", "features", "oauth_config", "settings"}
-    assert len(manifest["display_information"]["name"]) <= 35
-    assert len(manifest["display_information"]["description"]) <= 140

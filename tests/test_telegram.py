@@ -17,7 +17,7 @@ from telegram import Bot, LinkPreviewOptions
 from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError, TimedOut
 
 from bot import texts
-from bot.channels.telegram import TelegramChannel, shared_pace, telegram_bot
+from bot.channels.telegram import Paces, TelegramChannel, telegram_bot
 from bot.channels.telegram.api import send_error
 from bot.channels.telegram.entities import Entity, styled
 from bot.channels.telegram.layout import messages
@@ -74,13 +74,13 @@ from tests.fakes import (
     a_score,
     wait_until,
 )
+from tests.telegram_inbox import RefusalError
 from tests.telegram_standin import (
     GROUP,
     TOKEN,
     Chat,
     Fault,
     Posted,
-    RefusalError,
     TelegramStandIn,
     as_read,
     auto_links,
@@ -194,6 +194,14 @@ def test_blanks_at_the_ends_of_a_look_stay_outside_of_its_entity():
 
     assert result.text == "a  b c    "
     assert result.entities == (Entity("bold", 3, 3),)
+
+
+def test_accents_that_telegram_removes_move_no_entity():
+    spans = (Span("A\u030angstro\u0308m o\u030a\u0333\u033f "), Span("bold", bold=True))
+    result = styled(spans)
+    assert result.text == "Ångström o bold"
+    assert td_entities(result.text, [{"type": "bold", "offset": 11, "length": 4}])[0]["offset"] == 11
+    assert result.entities == (Entity("bold", 11, 4),)
 
 
 def test_a_formula_is_shown_in_its_readable_form():
@@ -374,8 +382,9 @@ def test_blocks_without_text_leave_no_trace():
     assert text(Paragraph(()), paragraph("  "), paragraph("x"), Items(())) == "*🚀 Papers*\n\nx"
 
 
-def test_a_document_without_a_title_shows_its_summary():
-    assert text(paragraph("x"), title=()) == "*papers*\n\nx"
+def test_a_document_without_a_title_is_its_blocks_and_without_those_its_summary():
+    assert text(paragraph("x"), title=()) == "x"
+    assert text(title=()) == "*papers*"
     assert read(a_document(title=(), summary="")) == ["*──────────*"]
 
 
@@ -1021,6 +1030,276 @@ def test_a_missing_token_is_a_matter_of_settings():
         telegram_bot("")
 
 
+# Buttons, and whom they tell
+
+
+def keyboard_of(*buttons: Button, interactive: bool = True) -> list[list[dict[str, str]]]:
+    (message,) = render([a_document(buttons=buttons)], linkable=True, interactive=interactive)
+    return shown(message).keyboard
+
+
+def test_a_button_is_a_link_or_an_action():
+    link, action = Button("PDF", "https://arxiv.org/pdf/1"), Button("再读", action="deepdive 2602.19089 zh")
+
+    assert keyboard_of(link, action) == [
+        [{"text": "PDF", "url": "https://arxiv.org/pdf/1"}, {"text": "再读", "callback_data": "deepdive 2602.19089 zh"}]
+    ]
+
+
+def test_where_nobody_listens_buttons_are_links_alone():
+    link, action = Button("PDF", "https://arxiv.org/pdf/1"), Button("再读", action="deepdive 2602.19089 zh")
+
+    assert keyboard_of(link, action, interactive=False) == keyboard_of(link)
+    assert keyboard_of(action, interactive=False) == []
+
+
+def test_rows_stay_apart_and_short_buttons_stand_side_by_side():
+    numbers = [Button(f"🔎 {n}", action=f"deepdive 2602.{n:05}", row=1) for n in range(1, 11)]
+    pages = [
+        Button("◀", action="top 1", row=2),
+        Button("第 2 页", action="top 2", row=2),
+        Button("▶", action="top 3", row=2),
+    ]
+    words = [Button(f"Button {n}", action=f"x {n}", row=0) for n in range(4)]
+
+    labels = [[button["text"] for button in row] for row in keyboard_of(*numbers, *pages, *words)]
+
+    assert labels == [
+        ["Button 0", "Button 1", "Button 2"],
+        ["Button 3"],
+        [f"🔎 {n}" for n in range(1, 9)],
+        ["🔎 9", "🔎 10"],
+        ["◀", "第 2 页", "▶"],
+    ]
+
+
+def test_an_action_that_is_too_long_is_left_out_with_a_word_in_the_log(caplog: pytest.LogCaptureFixture):
+    fits, too_long = Button("a", action="字" * 21 + "x"), Button("b", action="字" * 21 + "xy")
+
+    assert [[button["text"] for button in row] for row in keyboard_of(fits, too_long)] == [["a"]]
+    assert "too long" in caplog.text
+
+
+def test_a_button_without_a_word_is_left_out():
+    assert keyboard_of(Button(" ", action="top"), Button("", "https://arxiv.org/")) == []
+
+
+async def test_telegram_takes_action_buttons(channel: Join, telegram: TelegramStandIn):
+    buttons = [Button("🔎 1", action="deepdive 2602.00001 zh"), Button("👍", action="up 2602.00001", row=1)]
+    team = channel(telegram)
+    (message,) = team.render([a_document(buttons=tuple(buttons))])
+
+    await team.send("key~0", message, NOBODY)
+
+    assert [len(row) for row in telegram.messages()[0].keyboard] == [1, 1]
+    quiet = channel(telegram, interactive=False)
+    assert json.loads(quiet.render([a_document(buttons=tuple(buttons))])[0].payload)["keyboard"] == []
+
+
+# Answers: replies, and messages that become others
+
+
+def answer(team: TelegramChannel, *blocks: Block, answers: str = "", replaces: str = "") -> Message:
+    (message,) = team.render([a_document(*blocks)])
+    return replace(message, answers=answers, replaces=replaces)
+
+
+async def test_an_answer_is_a_reply_to_its_question(channel: Join, telegram: TelegramStandIn):
+    question = telegram.types("/top")
+
+    await channel(telegram).send("key~0", answer(channel(telegram), answers=str(question)), NOBODY)
+
+    assert telegram.messages()[0].answers == question
+
+
+async def test_a_question_that_was_deleted_is_answered_all_the_same(channel: Join, telegram: TelegramStandIn):
+    await channel(telegram).send("key~0", answer(channel(telegram), answers="9"), NOBODY)
+
+    assert telegram.messages()[0].answers is None
+
+
+async def test_a_reply_whose_topic_is_gone_is_posted_to_general(channel: Join):
+    async with TelegramStandIn(chats=[Chat(topics=set())]) as telegram:
+        question = telegram.types("/top")
+        team = channel(telegram, topic=8)
+
+        await team.send("key~0", answer(team, answers=str(question)), NOBODY)
+
+        (message,) = telegram.messages()
+        assert (message.thread, message.answers) == (None, question)
+
+
+async def test_a_placeholder_becomes_the_answer(channel: Join, telegram: TelegramStandIn):
+    team = channel(telegram)
+    (placeholder,) = await post(team, paragraph("Reading …"))
+    final = answer(team, paragraph(Span("Done.", bold=True)), replaces=placeholder)
+
+    assert await team.send("key~1", final, NOBODY) == (placeholder,)
+    assert await team.send("key~1", final, NOBODY) == (placeholder,)  # again, and nothing to change
+
+    (message,) = telegram.messages()
+    assert (message.text, message.edits, message.marked("bold")) == ("🚀 Papers\n\nDone.", 1, ["🚀 Papers", "Done."])
+
+
+@pytest.mark.parametrize("words", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"])
+async def test_where_the_placeholder_is_gone_the_answer_is_posted_as_a_reply(
+    channel: Join, telegram: TelegramStandIn, words: str
+):
+    team, question = channel(telegram), telegram.types("/top")
+    telegram.faults.append(refused(words))
+
+    ids = await team.send("key~1", answer(team, answers=str(question), replaces="77"), NOBODY)
+
+    assert ids == ("101",)
+    assert telegram.messages()[0].answers == question
+
+
+@pytest.mark.parametrize("fault", [dropped(handled=True), dropped(handled=False), broken(500), too_many(7)])
+async def test_a_replacement_of_unknown_fate_may_be_made_again(channel: Join, telegram: TelegramStandIn, fault: Fault):
+    clock = FakeClock()
+    team = channel(telegram, clock=clock)
+    (placeholder,) = await post(team)
+    final = answer(team, paragraph("Done."), replaces=placeholder)
+    telegram.faults.append(fault)
+
+    with pytest.raises(SendError) as caught:
+        await team.send("key~1", final, NOBODY)
+    await clock.sleep(60)
+
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert await team.send("key~1", final, NOBODY) == (placeholder,)
+    assert len(telegram.messages()) == 1
+
+
+async def test_a_replacement_that_hangs_may_be_made_again(
+    channel: Join, telegram: TelegramStandIn, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("bot.channels.telegram.channel.SEND_SECONDS", 3.1)  # as above
+    telegram.faults.append(hang())
+
+    with pytest.raises(SendError) as caught:
+        await channel(telegram).send("key~1", answer(channel(telegram), replaces="77"), NOBODY)
+
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_a_message_posted_in_place_of_a_lost_one_is_not_repeated(channel: Join, telegram: TelegramStandIn):
+    telegram.faults.extend([refused("message to edit not found"), dropped(handled=True)])
+
+    with pytest.raises(SendError) as caught:
+        await channel(telegram).send("key~1", answer(channel(telegram), replaces="77"), NOBODY)
+
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert len(telegram.messages()) == 1
+
+
+async def test_a_replacement_with_refused_markup_is_plain(channel: Join, telegram: TelegramStandIn):
+    team = channel(telegram)
+    (placeholder,) = await post(team)
+    telegram.faults.append(refused("BUTTON_DATA_INVALID"))
+
+    await team.send("key~1", answer(team, paragraph(Span("Done.", bold=True)), replaces=placeholder), NOBODY)
+
+    assert telegram.messages()[0].entities == []
+
+
+# Progress: edits and previews that may be lost
+
+
+async def test_an_edit_changes_a_posted_message_and_one_that_changes_nothing_is_fine(
+    channel: Join, telegram: TelegramStandIn
+):
+    team = channel(telegram)
+    (posted,) = await post(team)
+
+    for _ in range(2):
+        await team.edit(posted, answer(team, paragraph("Reading 3 of 12")))
+
+    assert (telegram.messages()[0].text, telegram.messages()[0].edits) == ("🚀 Papers\n\nReading 3 of 12", 1)
+
+
+async def test_an_edit_waits_for_no_turn_and_takes_one(channel: Join, telegram: TelegramStandIn):
+    clock = FakeClock()
+    team = channel(telegram, clock=clock)
+    (posted,) = await post(team)
+    for number in range(3):
+        await team.edit(posted, answer(team, paragraph(str(number))))
+
+    with pytest.raises(SendError) as caught:
+        await team.edit(posted, answer(team, paragraph("4")))
+
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert caught.value.retry_after == pytest.approx(1.0, abs=0.01)
+    assert telegram.sends == 4
+    await post(team)
+    await post(team)  # answers go at once, whatever progress was shown before
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (too_many(7), Outcome.NOT_SENT),
+        (dropped(handled=True), Outcome.NOT_SENT),
+        (broken(502), Outcome.NOT_SENT),
+        (refused("message to edit not found"), Outcome.REFUSED),
+        (kicked(), Outcome.GONE),
+    ],
+)
+async def test_what_is_known_of_a_failed_edit(channel: Join, telegram: TelegramStandIn, fault: Fault, outcome: Outcome):
+    team = channel(telegram)
+    (posted,) = await post(team)
+    telegram.faults.append(fault)
+
+    with pytest.raises(SendError) as caught:
+        await team.edit(posted, answer(team, paragraph("x")))
+
+    assert (caught.value.outcome, telegram.sends) == (outcome, 2)
+
+
+async def test_a_private_chat_sees_a_draft_that_changes(channel: Join):
+    async with TelegramStandIn(chats=[Chat(4711, "private")]) as telegram:
+        team = channel(telegram, "4711")
+
+        assert await team.preview(answer(team, paragraph("Reading"), answers="5"))
+        assert await team.preview(answer(team, paragraph("Checking"), answers="5"))
+        assert await team.preview(answer(team, paragraph("Reading"), answers="6"))
+
+        first, second, other = telegram.drafts
+        assert (first["text"], second["text"]) == ("🚀 Papers\n\nReading", "🚀 Papers\n\nChecking")
+        assert first["draft_id"] == second["draft_id"] != other["draft_id"]
+        assert telegram.sends == 0
+
+
+async def test_elsewhere_there_are_no_drafts(channel: Join, telegram: TelegramStandIn):
+    team = channel(telegram)
+
+    assert not await team.preview(answer(team))
+    assert telegram.asked == []
+
+
+@pytest.mark.parametrize("fault", [Fault(404, "Not Found: method not found"), refused("BOT_DRAFTS_DISABLED")])
+async def test_a_server_or_bot_without_drafts_is_asked_once(channel: Join, fault: Fault):
+    async with TelegramStandIn(chats=[Chat(4711, "private")]) as telegram:
+        team = channel(telegram, "4711")
+        telegram.fail("sendMessageDraft", fault)
+
+        assert [await team.preview(answer(team)) for _ in range(3)] == [False, False, False]
+        assert len(telegram.asked) == 1
+
+
+@pytest.mark.parametrize("fault", [too_many(3), broken(), dropped(handled=False)])
+async def test_a_draft_that_fails_may_be_tried_again(channel: Join, fault: Fault):
+    async with TelegramStandIn(chats=[Chat(4711, "private")]) as telegram:
+        team = channel(telegram, "4711")
+        telegram.fail("sendMessageDraft", fault)
+
+        with pytest.raises(SendError):
+            await team.preview(answer(team))
+        assert await team.preview(answer(team))
+        assert await post(team)  # and holds up no message
+
+
 # Its pace
 
 
@@ -1065,9 +1344,9 @@ async def test_a_private_chat_has_no_limit_by_the_minute(channel: Join):
 async def test_a_429_pauses_its_chat_and_no_other(channel: Join):
     async with TelegramStandIn(chats=[Chat(), Chat(4711, "private")]) as telegram:
         clock = FakeClock()
-        pace = shared_pace(clock)
-        team = channel(telegram, clock=clock, pace=pace)
-        other = channel(telegram, "4711", clock=clock, pace=pace)
+        paces = Paces(clock)
+        team = channel(telegram, clock=clock, paces=paces)
+        other = channel(telegram, "4711", clock=clock, paces=paces)
         telegram.faults.append(too_many(30))
 
         for _ in range(2):
@@ -1243,3 +1522,95 @@ async def test_the_stand_in_is_strict_about_previews(bot_at: Callable[..., Bot],
         with contextlib.suppress(BadRequest):
             await bot.send_message(GROUP, "x", link_preview_options=LinkPreviewOptions(api_kwargs=options))
         assert words in telegram.violations[0]
+
+
+@pytest.mark.parametrize("draft", [{"draft_id": 0, "text": "x"}, {"draft_id": 1, "text": "😀" * 2049}])
+async def test_the_stand_in_is_strict_about_drafts(bot_at: Callable[..., Bot], draft: dict[str, Any]):
+    async with TelegramStandIn(chats=[Chat(4711, "private")], strict=False) as telegram:
+        with pytest.raises(BadRequest):
+            await bot_at(telegram.url).send_message_draft(4711, **draft)
+        assert telegram.violations
+
+
+async def test_the_stand_in_knows_drafts_in_private_chats_alone(bot_at: Callable[..., Bot], telegram: TelegramStandIn):
+    with pytest.raises(BadRequest, match="private"):
+        await bot_at(telegram.url).send_message_draft(GROUP, 1, "x")
+
+
+async def test_the_stand_in_reacts_to_what_it_knows_with_what_is_allowed(
+    bot_at: Callable[..., Bot], telegram: TelegramStandIn
+):
+    bot, number = bot_at(telegram.url), telegram.types("hello")
+
+    await bot.set_message_reaction(GROUP, number, "👀")
+    with pytest.raises(BadRequest, match=r"[Mm]essage to react not found"):
+        await bot.set_message_reaction(GROUP, 999, "👀")
+    with pytest.raises(BadRequest, match=r"(?i)REACTION_INVALID"):
+        await bot.set_message_reaction(GROUP, number, "🛸")
+
+    assert telegram.reactions == {(GROUP, number): ["👀"]}
+
+
+async def test_the_stand_in_knows_its_queries(bot_at: Callable[..., Bot], telegram: TelegramStandIn):
+    with pytest.raises(BadRequest, match=r"[Qq]uery is too old and response timeout expired or query id is invalid"):
+        await bot_at(telegram.url).answer_callback_query("17", "x")
+
+
+async def test_the_stand_in_replies_to_what_it_knows(bot_at: Callable[..., Bot], telegram: TelegramStandIn):
+    with pytest.raises(BadRequest, match=r"[Mm]essage to be replied not found"):
+        await bot_at(telegram.url).send_message(
+            GROUP, "x", reply_to_message_id=999, link_preview_options=LinkPreviewOptions(is_disabled=True)
+        )
+
+
+@pytest.mark.parametrize(
+    ("commands", "words"),
+    [
+        ([("Top", "x")], "BOT_COMMAND_INVALID"),
+        ([("top", "x" * 257)], "BOT_COMMAND_DESCRIPTION_INVALID"),
+        ([("top", "x")] * 101, "BOT_COMMANDS_TOO_MUCH"),
+    ],
+)
+async def test_the_stand_in_is_strict_about_menus(
+    bot_at: Callable[..., Bot], commands: list[tuple[str, str]], words: str
+):
+    async with TelegramStandIn(strict=False) as telegram:
+        with pytest.raises(BadRequest, match=f"(?i){words}"):
+            await bot_at(telegram.url).set_my_commands(commands)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "words"),
+    [
+        ("http://example.org/telegram", {}, "HTTPS URL must be provided"),
+        ("https://example.org:9000/telegram", {}, "only on ports"),
+        ("https://example.org/telegram", {"secret_token": "ä"}, "unallowed characters"),
+        ("https://example.org/telegram", {"max_connections": 101}, "max_connections"),
+    ],
+)
+async def test_the_stand_in_is_strict_about_webhooks(
+    bot_at: Callable[..., Bot], telegram: TelegramStandIn, url: str, options: dict[str, Any], words: str
+):
+    with pytest.raises(BadRequest, match=f"(?i){words}"):
+        await bot_at(telegram.url).set_webhook(url, **options)
+
+
+async def test_the_stand_in_gives_updates_to_a_webhook_or_a_poll_and_forgets_what_was_confirmed(
+    telegram: TelegramStandIn,
+):
+    telegram.types("one")
+    telegram.types("two")
+    async with telegram_bot(TOKEN, telegram.url) as bot:
+        first, second = await bot.get_updates(timeout=0)
+        assert [update.update_id for update in await bot.get_updates(offset=second.update_id)] == [second.update_id]
+        assert len(await bot.get_updates()) == 1
+
+        await bot.set_webhook("https://example.invalid/telegram")
+        with pytest.raises(TelegramError, match="webhook is active"):
+            await bot.get_updates()
+        await bot.delete_webhook()
+
+        assert await bot.get_updates(offset=second.update_id + 1, allowed_updates=["callback_query"]) == ()
+        telegram.types("three")
+        assert await bot.get_updates() == ()
+    assert first.update_id < second.update_id

@@ -1,7 +1,6 @@
 """The commands inside this process, against stand-ins: what they print, and how they end."""
 
 import json
-import logging
 import re
 import signal
 from pathlib import Path
@@ -13,7 +12,6 @@ import prompts
 from bot.__main__ import main, parser
 from bot.app.ending import EndedError
 from bot.errors import BotError, InputError, SettingsError, StoreError
-from bot.logs import NOISY
 from bot.terminal import COMMANDS, health
 from tests.arxiv_standin import Entry
 from tests.huggingface_standin import an_item
@@ -250,6 +248,104 @@ async def test_deepdive_with_the_model_down_is_extractive_and_says_so(tmp_path, 
     assert (dive["model"], dive["flags"]) == ("", ["failure.auth"])
 
 
+async def test_ask_answers_a_question_about_any_paper(world, capsys):
+    words = (
+        "ask",
+        "https://arxiv.org/abs/2602.00001",
+        "Which",
+        "photographs",
+        "does",
+        "it",
+        "restore?",
+        "--language",
+        "en",
+    )
+    assert await do(world, *words, "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert list(made) == [
+        "id",
+        "version",
+        "title",
+        "basis",
+        "language",
+        "model",
+        "prompt",
+        "question",
+        "answerable",
+        "points",
+        "counts",
+        "flags",
+        "cost_usd",
+    ]
+    assert (made["id"], made["question"], made["model"], made["answerable"]) == (
+        "2602.00001",
+        "Which photographs does it restore?",
+        "",
+        True,
+    )
+    assert made["points"][0]["quote"] == "We restore photographs taken through rain & haze."
+    assert set(made["points"][0]) == {"kind", "section", "quote", "text"}
+    assert await do(world, *words) == 0
+    said = capsys.readouterr().out
+    assert "Which photographs does it restore?" in said
+    assert "In the paper's words: “" in said
+    assert await do(world, "ask", "2602.00001", "What is the capital of France?") == 0
+    assert "没有找到与问题用词相近的句子" in capsys.readouterr().out
+    with pytest.raises(InputError) as caught:
+        await do(world, "ask", "2602.00001", " ")
+    assert caught.value.key == "ask.no_question"
+
+
+async def test_ask_with_the_model_down_quotes_and_says_so(tmp_path, monkeypatch, capsys):
+    async with a_world(tmp_path, papers=2, faults=(Fault("status", status=401),)) as world:
+        world.inside = monkeypatch
+        assert await do(world, "ask", "2602.00001", "Which photographs does it restore?", "--json") == 3
+        made = json.loads(capsys.readouterr().out)
+        assert (made["model"], made["flags"], made["answerable"]) == ("", ["failure.auth"], True)
+        assert await do(world, "ask", "2602.00001", "Which photographs does it restore?") == 3
+        assert "语言模型这次没能用上：模型密钥无效" in capsys.readouterr().out
+
+
+async def test_a_slack_that_cannot_be_heard_is_found(world, capsys):
+    world.variables["PAPERBOY_SLACK__APP_TOKEN"] = ""
+    found = await findings(world, capsys)
+    assert found["slack.app_token"][0] == "warning"
+    assert "xapp-" in found["slack.app_token"][1]
+
+
+async def test_a_wrong_app_token_of_slack_is_found(world, capsys):
+    world.variables["PAPERBOY_SLACK__APP_TOKEN"] = "xapp-wrong"
+    assert (await findings(world, capsys))["slack.app_token"][0] == "error"
+
+
+async def test_search_finds_what_was_scored(world, capsys):
+    assert await do(world, "search", "rain", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"words": "rain", "papers": []}
+    assert await do(world, "top", "--json") == 0
+    ranked = json.loads(capsys.readouterr().out)
+    assert await do(world, "search", "RAIN", "--json") == 0
+    papers = json.loads(capsys.readouterr().out)["papers"]
+    assert [(paper["id"], paper["score"]) for paper in papers] == [
+        (one["id"], one["score"]) for one in ranked["ranking"]
+    ]
+    assert {paper["day"] for paper in papers} == {str(TODAY)}
+    assert await do(world, "search", "rain", "--language", "en") == 0
+    assert "Search: rain" in capsys.readouterr().out
+
+
+async def test_status_says_how_things_stand(world, capsys):
+    assert await do(world, "status", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["last_report"], made["open_requests"], made["unknown_parts"]) == (None, [], 0)
+    assert made["next_report"]
+    assert await do(world, "report", "--channel", "team", "--json") == 0
+    capsys.readouterr()
+    assert await do(world, "status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["last_report"] == str(TODAY)
+    assert await do(world, "status") == 0
+    assert str(TODAY) in capsys.readouterr().out
+
+
 async def test_deliveries_are_listed_and_settled(world, capsys):
     assert await do(world, "deliveries") == 0
     assert "还没有" in capsys.readouterr().out
@@ -297,18 +393,6 @@ async def test_the_demo_shows_the_real_list_where_it_comes_in_time(world, capsys
 
 
 @pytest.fixture
-def own_logging():
-    """`main` sets logging up for its process; this one goes on afterwards."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in NOISY}
-    yield
-    root.handlers[:], root.level = before, level
-    for name, each in levels.items():
-        logging.getLogger(name).setLevel(each)
-
-
-@pytest.fixture
 def at_home(monkeypatch, tmp_path, own_logging):
     """`main` with a store of its own and no service within reach."""
     monkeypatch.setenv("PAPERBOY_CONFIG", "")
@@ -325,6 +409,7 @@ def at_home(monkeypatch, tmp_path, own_logging):
         (["report", "--date", "2026-02-28"], "2026-02-28"),
         (["report", "--date", "2999-01-01"], "2999-01-01"),
         (["deepdive", "not-a-paper"], "2602.19089"),
+        (["ask", "not-a-paper", "why?"], "2602.19089"),
         (["top", "--language", "fr"], "fr"),
         (["demo", "--list", "/nowhere.json"], "/nowhere.json"),
         (["demo", "--output", "/dev/null"], "/dev/null"),

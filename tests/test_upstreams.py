@@ -16,7 +16,7 @@ from tests.world import World, a_world
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 ID, OTHER = "2602.00001", "2602.00002"
-HTML, PDF = f"/html/{ID}v1", f"/pdf/{ID}v1"  # arXiv names the version when it is asked for the title
+HTML, PDF = f"/html/{ID}", f"/pdf/{ID}"  # no version was asked for, so it is the latest
 MIB = 2**20
 CELL = b"<td rowspan=1000 colspan=1000>"
 MOST_MIB = 700  # the process and all its children; what a small machine can spare
@@ -99,7 +99,7 @@ async def test_two_processes_ask_arxiv_one_after_the_other(world: World):
     assert (ended.code, second.code) == (0, 0)
     paths = [asked.path for asked in world.arxiv.asked]
     assert {path for path in paths if path != "/api/query"} == {
-        f"/{kind}/{name}v1" for kind in ("html", "pdf") for name in (ID, OTHER)
+        f"/{kind}/{name}" for kind in ("html", "pdf") for name in (ID, OTHER)
     }
     assert world.arxiv.most_at_once == 1
     assert min(world.arxiv.rests) >= PAUSE

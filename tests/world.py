@@ -93,6 +93,7 @@ api_url = "{self.slack.api_url}"
             "PAPERBOY_CONFIG": str(self.folder / "config.toml"),
             "PAPERBOY_TELEGRAM__TOKEN": TELEGRAM_TOKEN,
             "PAPERBOY_SLACK__BOT_TOKEN": self.slack.token,
+            "PAPERBOY_SLACK__APP_TOKEN": self.slack.app_token,
             "PAPERBOY_LLM__API_KEY": KEY,
             "COLUMNS": "100",
             **measuring,

@@ -9,20 +9,22 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.analysis import deepdive, scoring
+from bot.analysis import answer, deepdive, questions, scoring
 from bot.errors import StoreError
 from bot.interfaces import LLM, Analyses, Brief
-from bot.models import AnalystKind, DeepDive, FullText, Paper, Score, Usage
+from bot.models import AnalystKind, Answer, DeepDive, FullText, Paper, Question, Score, Usage
 from prompts import Prompt, load
 
-PROMPTS = ("score", "deep_dive")
+OF_REPORTS = ("score", "deep_dive")
+PROMPTS = (*OF_REPORTS, "answer")
 HASH_DIGITS = 16
 
 logger = logging.getLogger(__name__)
 
-AnalysisT = TypeVar("AnalysisT", Score, DeepDive)
+AnalysisT = TypeVar("AnalysisT", Score, DeepDive, Answer)
 _SCORES = TypeAdapter(Score)
 _DEEP_DIVES = TypeAdapter(DeepDive)
+_ANSWERS = TypeAdapter(Answer)
 
 
 @dataclass(slots=True)
@@ -49,22 +51,40 @@ class ModelAnalyst:
         self._running: dict[tuple[str, bool], _Running] = {}
 
     def prompts(self, language: str) -> tuple[str, ...]:
-        return tuple(load(name, language).ref for name in PROMPTS)
+        """Those that a report is made with."""
+        return tuple(load(name, language).ref for name in OF_REPORTS)
 
     async def score(self, paper: Paper, brief: Brief) -> Score:
         prompt = load("score", brief.language)
         key = self._key(paper, (paper.title, paper.abstract), brief, prompt)
         return await self._once(key, _SCORES, brief, lambda: scoring.score(paper, brief, self._llm, prompt))
 
+    async def kept_deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive | None:
+        key = self._key(paper, self._read(paper, full_text), brief, load("deep_dive", brief.language))
+        return None if brief.fresh else await self._kept(key, _DEEP_DIVES)
+
     async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         prompt = load("deep_dive", brief.language)
-        # The model's own context needs no place: the key names the model, and asking it would load its library.
-        limit = str(self._llm.max_input_tokens)
-        content = (paper.title, paper.abstract, *paper.authors, limit, *_content(full_text))
-        key = self._key(paper, content, brief, prompt)
+        key = self._key(paper, self._read(paper, full_text), brief, prompt)
         return await self._once(
             key, _DEEP_DIVES, brief, lambda: deepdive.deep_dive(paper, full_text, brief, self._llm, prompt)
         )
+
+    async def answer(self, question: Question, full_text: FullText, brief: Brief) -> Answer:
+        prompt = load("answer", brief.language)
+        question = questions.tidied(question)
+        talk = (question.text, *(part for each in question.earlier for part in (each.question, each.answer)))
+        key = self._key(question.paper, (*self._read(question.paper, full_text), *talk), brief, prompt)
+        return await self._once(
+            key, _ANSWERS, brief, lambda: answer.answer(question, full_text, brief, self._llm, prompt)
+        )
+
+    def _read(self, paper: Paper, full_text: FullText) -> tuple[str, ...]:
+        """Everything that a model is given of a paper, and how much of it at most.
+
+        The model's own context needs no place: the key names the model, and asking it would load its library.
+        """
+        return (paper.title, paper.abstract, *paper.authors, str(self._llm.max_input_tokens), *_content(full_text))
 
     def _key(self, paper: Paper, content: Sequence[str], brief: Brief, prompt: Prompt) -> str:
         digest = hashlib.sha256("\0".join(content).encode(errors="replace")).hexdigest()[:HASH_DIGITS]

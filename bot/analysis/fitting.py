@@ -8,7 +8,7 @@ starves the others.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -20,6 +20,7 @@ from bot.models import Section
 
 GAP = untrusted.REDACTED  # stands where something was left out: no quote can reach across, and the model sees it
 GIANT_TABLE = 2_000  # tokens, some 60 rows of 8 numbers; what is larger waits until the conclusion is in
+WANTED = Kind.ABSTRACT + 0.5  # where wanted sections stand among the kinds: right behind the abstract
 FOR_HEADINGS = 50  # one in so many tokens is kept for the bare headings of sections that have no room
 
 _BREAK = tokens.weight("\n\n")
@@ -64,18 +65,19 @@ class _Part:
         return (1 + len(self.tables)) * _GAP
 
 
-def fit(reading: Reading, limit: int) -> Reading:
+def fit(reading: Reading, limit: int, wanted: Collection[str] = ()) -> Reading:
     """What of `reading` takes at most `limit` tokens as it is laid out, by the upper estimate of bot.tokens.
 
-    By kind: abstract, method, experiments with their tables, introduction, limitations, conclusion, the other main
-    sections, the appendix. The first paragraph that does not fit is cut at a sentence (a table at a row), and there the
-    text ends; what is left holds the bare headings of other sections, so that the model knows what it has not seen.
-    `left_out` names, in reading order, the sections of which the result has nothing or not all.
+    By kind: abstract, sections whose IDs are `wanted`, method, experiments with their tables, introduction,
+    limitations, conclusion, the other main sections, the appendix. The first paragraph that does not fit is cut at a
+    sentence (a table at a row), and there the text ends; what is left holds the bare headings of other sections, so
+    that the model knows what it has not seen. `left_out` names, in reading order, the sections of which the result has
+    nothing or not all.
     """
     if tokens.at_most(reading.laid_out()) <= limit:
         return reading
     parts = tuple(_part(index, reading.sections) for index in range(len(reading.sections)))
-    taken = _taken(parts, sorted(_units(reading, parts), key=lambda unit: unit.rank), limit)
+    taken = _taken(parts, sorted(_units(reading, parts, wanted), key=lambda unit: unit.rank), limit)
     given = {index: _given(parts[index], taken.get(index, {})) for index in range(len(parts))}
     short = [part.section.id for index, part in enumerate(parts) if given[index] is not part.section]
     return replace(
@@ -112,10 +114,11 @@ def _is_table(text: str) -> bool:
     return text.startswith("|")
 
 
-def _units(reading: Reading, parts: Sequence[_Part]) -> Iterator[_Unit]:
+def _units(reading: Reading, parts: Sequence[_Part], wanted: Collection[str]) -> Iterator[_Unit]:
     """Every paragraph. Within its kind, prose ranks by how far in its section it stands, a table by its size."""
     kinds = anatomy.kinds(reading.sections, reading.appendix)
-    for index, (part, kind) in enumerate(zip(parts, kinds, strict=True)):
+    for index, (part, own) in enumerate(zip(parts, kinds, strict=True)):
+        kind = min(own, WANTED) if part.section.id in wanted else own
         read = 0
         for place, text in enumerate(part.paragraphs):
             if both := part.tables.get(place):

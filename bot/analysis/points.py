@@ -1,6 +1,6 @@
 """Points as a model writes them, and the proof of each against what the model was given to read. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -40,6 +40,8 @@ class Rule(StrEnum):
     RESTATED = "restated"  # the title or the abstract over again
     DUPLICATE = "duplicate"  # an earlier point over again
     POSED = "posed"  # inferred, but worded as the paper's own finding
+    ALONE = "alone"  # inferred, and nothing that the paper states stands beside it
+    ECHO = "echo"  # what whoever asked wanted to hear, word for word
     PREAMBLE = "preamble"
     ERROR = "error"  # an error message or a refusal
     LANGUAGE = "language"
@@ -121,10 +123,13 @@ def _seen_figure(figure: Figure) -> Figure | None:
     return replace(figure, label=label.text, caption=caption.text)
 
 
-def prove(reply: PointReply, reading: Reading, language: str) -> Proof:
-    """Holds a point to the rules. The published quote is the paper's span, the published text is defanged."""
+def prove(reply: PointReply, reading: Reading, language: str, exempt: Collection[Rule] = ()) -> Proof:
+    """Holds a point to the rules. The published quote is the paper's span, the published text is defanged.
+
+    `exempt` names rules for the words of a point that this one need not keep.
+    """
     text = untrusted.defang(reply.text, TEXT_LENGTH)
-    faults = tuple(_faults_of_text(text, reading, language))
+    faults = tuple(fault for fault in _faults_of_text(text, reading, language) if fault.rule not in exempt)
     if reply.kind == "stated":
         return _prove_stated(reply, text, reading, faults)
     if wording.is_posed(text):

@@ -1,14 +1,11 @@
 """A reply's points, all proved: what the model is asked to repair, and what of two replies is published. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import BaseModel
-
 from bot.analysis import points, wording
-from bot.analysis.points import Fault, Proof, Reading, Rule
-from bot.models import DeepDiveSection, Point, PointCounts, PointKind
-from prompts import Prompt
+from bot.analysis.points import Fault, PointReply, Proof, Reading, Rule
+from bot.models import Point, PointCounts
 
 MAX_POINTS = 10  # in a section; nobody reads more, and a runaway reply ends here
 
@@ -26,14 +23,16 @@ class Violation:
     detail: str = ""
 
 
-def prove(reply: BaseModel, reading: Reading, language: str) -> Proofs:
-    """The proof of every point; one that says over again what an earlier one said falls."""
+def prove(
+    written: Mapping[str, Sequence[PointReply]], reading: Reading, language: str, exempt: Collection[Rule] = ()
+) -> Proofs:
+    """The proof of every point; one that says over again what an earlier one said falls. `exempt`: see points.prove."""
     standing: list[Point] = []
     proofs: dict[str, tuple[Proof, ...]] = {}
-    for key in type(reply).model_fields:
+    for key, replies in written.items():
         section: list[Proof] = []
-        for written in getattr(reply, key):
-            proof = _unless_said(points.prove(written, reading, language), standing)
+        for reply in replies:
+            proof = _unless_said(points.prove(reply, reading, language, exempt), standing)
             standing += [proof.point] if proof.point else []
             section.append(proof)
         proofs[key] = tuple(section)
@@ -49,26 +48,22 @@ def violations(proofs: Proofs) -> Iterator[Violation]:
             yield from (Violation(key, number, fault.rule, fault.detail) for fault in proof.faults)
 
 
-def merged(prompt: Prompt, first: Proofs, second: Proofs) -> tuple[tuple[DeepDiveSection, ...], PointCounts]:
-    """What stands of the first reply, its gaps filled from the second; sections without a point are left out."""
-    sections: list[DeepDiveSection] = []
+def merged(
+    first: Proofs, second: Proofs, most: int = MAX_POINTS
+) -> tuple[Mapping[str, tuple[Point, ...]], PointCounts]:
+    """What stands of the first reply, its gaps filled from the second, at most `most` points under a key."""
+    stands: dict[str, tuple[Point, ...]] = {}
     published = [proof.point for section in first.values() for proof in section if proof.point]
     written = verified = repaired = 0
-    for key, title in prompt.sections:
-        standing, mended = _mended(first[key], second.get(key, ()), published)
+    for key in dict.fromkeys((*first, *second)):
+        before, after = first.get(key, ()), second.get(key, ())
+        standing, mended = _mended(before, after, published)
         published += mended
-        standing = standing[:MAX_POINTS]
-        if standing:
-            sections.append(DeepDiveSection(key, title, _ordered(standing, stated_first=key in prompt.stated_first)))
-        written += len(first[key]) or len(second.get(key, ()))
-        verified += len(standing)
-        repaired += sum(point in standing for point in mended)
-    return tuple(sections), PointCounts(written, verified, written - verified, repaired)
-
-
-def _ordered(standing: tuple[Point, ...], *, stated_first: bool) -> tuple[Point, ...]:
-    """In the model's order; where the prompt wants it, what the paper says before what is concluded."""
-    return tuple(sorted(standing, key=lambda point: point.kind is PointKind.INFERRED)) if stated_first else standing
+        stands[key] = standing[:most]
+        written += len(before) or len(after)
+        verified += len(stands[key])
+        repaired += sum(point in stands[key] for point in mended)
+    return stands, PointCounts(written, verified, written - verified, repaired)
 
 
 def _mended(

@@ -6,6 +6,7 @@ from difflib import SequenceMatcher
 
 MIN_WORDS = 4  # of a quote; fewer say nothing, but for a number with its name and the cells of a table
 ALIKE = 0.9  # difflib's ratio from which two texts with the same numbers say the same
+MIN_ECHO = 12  # letters, a Chinese character counting for two; less is a name, or a choice that the question offers
 _CHARACTERS_A_WORD = 2  # Chinese
 _LEAST_CHINESE = 0.15  # share of Chinese characters among these and Latin words, in a text full of method names
 _MOST_CHINESE = 0.2  # in an English text
@@ -57,6 +58,16 @@ def is_repeated(text: str, other: str) -> bool:
     if re.findall(r"\d+", one) != re.findall(r"\d+", two):
         return False
     return SequenceMatcher(None, one, two, autojunk=False).ratio() >= ALIKE
+
+
+def is_echo(text: str, question: str, quote: str) -> bool:
+    """Does `text` stand in the question word for word, and not in the quote that it rests on?
+
+    Who asks whether a thing is so may be told so in the same words where the paper has them.
+    """
+    said = folded(text).replace(" ", "")
+    long = len(said) + len(_CHINESE.findall(said)) >= MIN_ECHO
+    return long and said in folded(question).replace(" ", "") and said not in folded(quote).replace(" ", "")
 
 
 def folded(text: str) -> str:

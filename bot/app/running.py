@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from bot import delivery
+from bot.answering import JOB
+from bot.app.chatting import Chatting, Handlers
 from bot.app.ending import ENDING
-from bot.app.wiring import App, posting
+from bot.app.places import Places
+from bot.app.wiring import App, daily_of
 from bot.daily import Daily, Job, Planned
 from bot.delivery import Trouble
 from bot.engine import LocalEngine
@@ -23,7 +26,7 @@ from bot.web import Site, serving
 logger = logging.getLogger(__name__)
 
 CHECK_AGAIN_SECONDS = 120.0  # between two looks at a channel that is in trouble
-DELIVERIES_LOOKED_AT = 50  # the newest; far more than a day has
+TROUBLED_LOOKED_AT = 1_000  # parts that are unknown or failed
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class Jobs:
     app: App
     daily: Daily
     engine: Engine | None = None
+    chatting: Chatting | None = None
     told: set[str] = field(default_factory=set)
 
     async def report(self, arguments: Mapping[str, str]) -> None:
@@ -57,6 +61,11 @@ class Jobs:
         if self.engine and planned.key:
             await self.engine.submit("deliver", f"deliver:{planned.key}", {"delivery": planned.key})
 
+    async def answer(self, arguments: Mapping[str, str]) -> None:
+        """Works on what was asked in chats."""
+        if self.chatting:
+            await self.chatting.answering.job(arguments)
+
     async def deliver(self, arguments: Mapping[str, str]) -> None:
         """Brings one channel what its delivery still lacks."""
         done = await delivery.deliver(arguments["delivery"], self.daily.courier)
@@ -70,6 +79,7 @@ class Platforms:
     app: App
     daily: Daily
     health: dict[str, str] = field(default_factory=dict)
+    handlers: Mapping[str, Handlers] = field(default_factory=dict)
 
     async def watch(self) -> None:
         """Looks until it is cancelled; what cannot be reached now stops nobody, and is noticed when it is back."""
@@ -106,14 +116,15 @@ class Platforms:
     async def _make_up(self, plan: ChannelPlan) -> None:
         """What failed while the channel was closed is sent now, unless it is too old for that."""
         since = self.app.clock.now() - catch_up(self.app)
-        parts = await self.app.store.deliveries(DELIVERIES_LOOKED_AT)
+        parts = await self.app.store.troubled(TROUBLED_LOOKED_AT)
         await self.daily.retry(
             [p for p in parts if p.address == plan.address and p.planned_at and p.planned_at >= since]
         )
 
     async def states(self) -> Mapping[str, str]:
         """For `/readyz`: a word a channel, no details."""
-        return {plan.name: self.health.get(plan.name, "unknown") for plan in self.app.plans}
+        hearing = {f"{name} commands": handlers.state for name, handlers in self.handlers.items()}
+        return {plan.name: self.health.get(plan.name, "unknown") for plan in self.app.plans} | hearing
 
 
 def catch_up(app: App) -> timedelta:
@@ -125,14 +136,16 @@ async def run(app: App) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError when the web port is taken."""
     load_prompts(app)
     async with AsyncExitStack() as stack:
-        daily = await stack.enter_async_context(posting(app))
-        platforms = Platforms(app, daily)
+        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None))
+        daily = daily_of(app, places)
+        jobs, platforms = Jobs(app, daily), Platforms(app, daily)
+        jobs.engine = engine = LocalEngine({"report": jobs.report, "deliver": jobs.deliver, JOB: jobs.answer})
+        jobs.chatting = chatting = Chatting.of(app, places, daily, engine)
+        platforms.handlers = chatting.handlers
         port = await stack.enter_async_context(
-            serving(_site(app, platforms), app.settings.web.host, app.settings.web.port)
+            serving(_site(app, platforms), app.settings.web.host, app.settings.web.port, chatting.doors())
         )
-        jobs = Jobs(app, daily)
-        jobs.engine = engine = LocalEngine({"report": jobs.report, "deliver": jobs.deliver})
-        await stack.enter_async_context(engine.running())
+        await stack.enter_async_context(_together(engine.running(), chatting.answering.running()))
         loop = Schedule(
             app.plans if app.settings.schedule.enabled else (),
             catch_up(app),
@@ -143,13 +156,24 @@ async def run(app: App) -> None:
             daily.courier.tell,
             known=app.plans,
         )
+        work = [loop.run(), platforms.watch(), *(handlers.run() for handlers in chatting.handlers.values())]
         if app.llm:
-            _background(stack, app.llm.warm_up())
-        _background(stack, loop.run())
-        _background(stack, platforms.watch())
+            work.append(app.llm.warm_up())
+        _background(stack, work)
         logger.info("running", extra={"channels": len(app.plans), "web": f"http://{app.settings.web.host}:{port}"})
         await _ending()
         logger.info("stopping")
+
+
+@asynccontextmanager
+async def _together(*contexts: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+    """Contexts that end at the same time: what each has to finish does not wait for the others."""
+    for context in contexts:
+        await context.__aenter__()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(context.__aexit__(None, None, None) for context in contexts), return_exceptions=True)
 
 
 def load_prompts(app: App) -> None:
@@ -173,13 +197,14 @@ def _site(app: App, platforms: Platforms) -> Site:
     )
 
 
-def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """A task that ends before everything it uses."""
-    task = asyncio.create_task(work)
+def _background(stack: AsyncExitStack, works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Tasks that end before everything they use."""
+    tasks = [asyncio.create_task(work) for work in works]
 
     async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     stack.push_async_callback(end)
 

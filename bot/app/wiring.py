@@ -13,11 +13,11 @@ from bot import __version__, delivery
 from bot.analysis.analyst import ModelAnalyst
 from bot.analysis.extractive import ExtractiveAnalyst
 from bot.app.places import Places
+from bot.app.stores import opened_store
 from bot.app.upstreams import Upstreams
 from bot.clock import SystemClock
 from bot.daily import Daily
-from bot.errors import SettingsError
-from bot.interfaces import Clock, FullTexts, Source
+from bot.interfaces import Clock, FullTexts, Source, Store
 from bot.lists import DayLists
 from bot.llm import LiteLLM, ModelOptions
 from bot.models import Address, ChannelPlan, PlatformName, Profile
@@ -26,10 +26,10 @@ from bot.operator import Operator
 from bot.ranking import Rules
 from bot.report.document import Links
 from bot.reporter import Reporter
+from bot.store.redis_url import secrets_in
 from bot.store.sqlite import SqliteStore
 from config.settings import ChannelSettings, LLMSettings, ProfileSettings, Settings
 
-SQLITE = "sqlite:///"
 CONSOLE = ChannelSettings(name="console", platform="console")
 
 
@@ -55,7 +55,7 @@ class App:
     plans: tuple[ChannelPlan, ...]
     profiles: Mapping[str, Profile]
     clock: Clock
-    store: SqliteStore
+    store: Store
     session: aiohttp.ClientSession
     llm: LiteLLM | None
     reporter: Reporter
@@ -68,7 +68,9 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
     """What every command needs, closed in reverse order. Raises SettingsError, StoreError."""
     settings, clock = loaded.settings, parts.clock
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(SqliteStore.open(parts.store or store_file(loaded)))
+        store: Store = await stack.enter_async_context(
+            SqliteStore.open(parts.store) if parts.store else opened_store(loaded)
+        )
         upstreams = await stack.enter_async_context(
             Upstreams.opened(settings.sources, clock, store, user_agent(settings))
         )
@@ -100,7 +102,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
         )
 
 
-def _lists(parts: Parts, source: Source, store: SqliteStore) -> DayLists:
+def _lists(parts: Parts, source: Source, store: Store) -> DayLists:
     """Lists as they are; those of a source that a command brought along are not kept."""
     if parts.source:
         return DayLists(parts.source, None, parts.clock)
@@ -111,17 +113,13 @@ def _lists(parts: Parts, source: Source, store: SqliteStore) -> DayLists:
 async def posting(app: App, stream: TextIO | None = None) -> AsyncIterator[Daily]:
     """The day's use cases with every channel that the settings name within reach."""
     async with Places.opened(app.settings, app.clock, stream) as places:
-        operator = Operator.of(app.settings.operator.channel, app.plans, places.at)
-        courier = delivery.Courier(app.store, places.at, app.clock, operator.tell)
-        yield Daily(app.reporter, courier, app.links)
+        yield daily_of(app, places)
 
 
-def store_file(loaded: config.Loaded) -> Path:
-    """The SQLite file. A relative path starts at the settings file's folder. Raises SettingsError."""
-    url = loaded.settings.store.url
-    if not url.startswith(SQLITE) or url == SQLITE:
-        raise SettingsError("store.url: must be sqlite:///file.db, with four slashes for an absolute path")
-    return loaded.folder / url.removeprefix(SQLITE)
+def daily_of(app: App, places: Places) -> Daily:
+    """The day's use cases at `places`."""
+    operator = Operator.of(app.settings.operator.channel, app.plans, places.at)
+    return Daily(app.reporter, delivery.Courier(app.store, places.at, app.clock, operator.tell), app.links)
 
 
 def user_agent(settings: Settings) -> str:
@@ -181,7 +179,7 @@ def plans(settings: Settings) -> tuple[ChannelPlan, ...]:
 
 def secrets(settings: Settings) -> tuple[str, ...]:
     """Every configured secret, for the log to blot out."""
-    found = (
-        value for section in (settings.llm, settings.telegram, settings.slack, settings.web) for _, value in section
-    )
-    return tuple(value.get_secret_value() for value in found if hasattr(value, "get_secret_value"))
+    sections = (settings.llm, settings.store, settings.telegram, settings.slack, settings.web)
+    found = (value for section in sections for _, value in section)
+    named = (value.get_secret_value() for value in found if hasattr(value, "get_secret_value"))
+    return (*named, *secrets_in(settings.store.url))

@@ -6,13 +6,19 @@ process can go on where another one died.
 """
 
 from bot.delivery.sending import Courier, Patience, Tell, Trouble, current_address, deliver, tell_operator
-from bot.delivery.settling import GivenUp, Settling, give_up, reopen, settle
+from bot.delivery.settling import GivenUp, Settling, drop, give_up, reopen, settle
 from bot.delivery.standing import (
     UNFINISHED,
+    answer_key,
     day_settled,
     delivery_key,
     finished,
+    is_answer,
+    is_placeholder,
+    placeholder_key,
     plan,
+    plan_messages,
+    request_of,
     settle_day,
     settled_with,
     state_of,
@@ -27,14 +33,21 @@ __all__ = [
     "Settling",
     "Tell",
     "Trouble",
+    "answer_key",
     "current_address",
     "day_settled",
     "deliver",
     "delivery_key",
+    "drop",
     "finished",
     "give_up",
+    "is_answer",
+    "is_placeholder",
+    "placeholder_key",
     "plan",
+    "plan_messages",
     "reopen",
+    "request_of",
     "settle",
     "settle_day",
     "settled_with",

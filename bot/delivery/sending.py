@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from bot.delivery.standing import UNFINISHED, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
@@ -54,6 +55,21 @@ class Trouble:
 Tell = Callable[[Trouble], Awaitable[None]]
 
 
+class Turns:
+    """One delivery at a time in each chat, in the order in which they came: nothing overtakes what waits for a 429, and
+    the parts of two answers do not mix.
+    """
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, chat: Address) -> asyncio.Lock:
+        lock = self._locks.get(chat)
+        if lock is None:
+            self._locks[chat] = lock = asyncio.Lock()
+        return lock
+
+
 @dataclass(frozen=True, slots=True)
 class Courier:
     """What sending needs. `channels` gives the channel of an address, also of one that a chat has moved to."""
@@ -63,6 +79,7 @@ class Courier:
     clock: Clock
     tell: Tell
     patience: Patience = field(default_factory=Patience)
+    turns: Turns = field(default_factory=Turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +99,11 @@ async def deliver(key: str, courier: Courier) -> Delivery:
     A part that cannot be sent now stays `planned`, and so does what follows it: a later run goes on from there.
     Raises InputError for a key that was never planned, StoreError, and what `channels` raises.
     """
-    for part in sorted(await planned(key, courier.store), key=_posts_before_links):
-        if not await _bring_to_an_end(part, courier):
-            break
+    parts = await planned(key, courier.store)
+    async with courier.turns.of(parts[0].address.chat):
+        for part in sorted(await planned(key, courier.store), key=_posts_before_links):
+            if not await _bring_to_an_end(part, courier):
+                break
     return summary(await courier.store.delivery(key))
 
 
@@ -167,8 +186,10 @@ class _Attempt:
             case Outcome.MOVED if error.moved_to:
                 await self.courier.store.move(self.address, error.moved_to)
                 return Verdict(PartState.PLANNED, error=str(error))
-            case Outcome.UNKNOWN:
+            case Outcome.UNKNOWN if self._is_link:
                 return await self.look_up(str(error))
+            case Outcome.UNKNOWN:  # of an edit, too: its channel has posted anew, for there was nothing to edit
+                return await self._look_for_post(str(error))
             case Outcome.GONE:
                 await self.courier.store.close(self.address, str(error))
                 return Verdict(PartState.FAILED, error=str(error), trouble="delivery.trouble_closed")
@@ -178,9 +199,13 @@ class _Attempt:
 
     async def look_up(self, error: str) -> Verdict | None:
         """What became of a send that may have been posted; None when the part was taken over meanwhile."""
+        if self._is_edit and self.part.attempts + 1 < self.courier.patience.link_tries:
+            return Verdict(PartState.PLANNED, error=error)
         if self._is_link:
-            again = self.part.attempts + 1 < self.courier.patience.link_tries
-            return Verdict(PartState.PLANNED if again else PartState.FAILED, error=error)
+            return Verdict(PartState.FAILED, error=error)
+        return await self._look_for_post(error)
+
+    async def _look_for_post(self, error: str) -> Verdict | None:
         await self.courier.clock.sleep(self.courier.patience.settling)
         if not await self._hold(self.courier.store.claim):
             return None
@@ -224,6 +249,11 @@ class _Attempt:
                 if not error.retryable or clock.monotonic() >= end:
                     raise
                 await clock.sleep(self.courier.patience.poll)
+
+    @property
+    def _is_edit(self) -> bool:
+        """May it be repeated without harm?"""
+        return self._is_link or bool(self.part.message.replaces)
 
     @property
     def _is_link(self) -> bool:

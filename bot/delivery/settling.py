@@ -73,6 +73,13 @@ async def give_up(key: str, store: Ledger, now: datetime, tell: Tell, why: Given
         await tell_operator(tell, trouble_with(ended[0], f"delivery.trouble_{why}"))
 
 
+async def drop(key: str, store: Ledger, now: datetime) -> None:
+    """Ends a delivery that is worth nothing any more, and whose fate is nobody's business; what was sent stays sent."""
+    for part in await store.delivery(key):
+        if part.state not in UNFINISHED or await _end(part, store, now, "worth nothing any more"):
+            await store.settle(part.key, PartState.DROPPED)
+
+
 def _may_be_sent_now(part: Part, now: datetime) -> bool:
     return part.state is PartState.SENDING and part.lease is not None and part.lease >= now
 

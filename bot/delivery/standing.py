@@ -5,16 +5,43 @@ from datetime import date, datetime
 
 from bot.errors import InputError
 from bot.interfaces import Channel, Ledger, Store, Thread
-from bot.models import Address, ChannelPlan, Delivery, DeliveryState, Part, PartKind, PartState, ReportKey
+from bot.models import Address, ChannelPlan, Delivery, DeliveryState, Message, Part, PartKind, PartState, ReportKey
 from bot.report.document import Document
+from bot.requests import Request
 
 UNFINISHED = frozenset({PartState.PLANNED, PartState.SENDING})
+_ANSWER, _PLACEHOLDER = "ask/", "wait/"  # no report's key begins so: that begins with its day
 _WORST_FIRST = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.LATE)
 
 
 def delivery_key(report: ReportKey, address: Address) -> str:
     """The ledger's key of a report at an address."""
     return f"{report}@{address}"
+
+
+def answer_key(request: Request) -> str:
+    """The ledger's key of the answer to a request."""
+    return f"{_ANSWER}{request.key}@{request.address}"
+
+
+def placeholder_key(request: Request) -> str:
+    """The ledger's key of the message that holds the place of the answer."""
+    return f"{_PLACEHOLDER}{request.key}@{request.address}"
+
+
+def is_answer(key: str) -> bool:
+    """Does a delivery bring an answer, or hold its place? Else it brings a report."""
+    return key.startswith((_ANSWER, _PLACEHOLDER))
+
+
+def is_placeholder(key: str) -> bool:
+    """Does a delivery bring the message that holds an answer's place?"""
+    return key.startswith(_PLACEHOLDER)
+
+
+def request_of(key: str) -> str:
+    """The key of the request that an answer's delivery belongs to."""
+    return key.partition("@")[0].partition("/")[2]
 
 
 def plan(
@@ -27,7 +54,19 @@ def plan(
     late: bool = False,
 ) -> tuple[Part, ...]:
     """Freezes what the channel called `name` will be sent; `Ledger.plan` writes it before the first send."""
-    delivery = delivery_key(report, channel.address)
+    return _parts(delivery_key(report, channel.address), channel, channel.render(documents), name, now, late=late)
+
+
+def plan_messages(
+    key: str, channel: Channel, messages: Sequence[Message], request: Request, now: datetime
+) -> tuple[Part, ...]:
+    """The same for the answer to a request, or for what holds its place. `key` is the delivery's."""
+    return _parts(key, channel, messages, f"{request.command} {request.code}", now)
+
+
+def _parts(
+    delivery: str, channel: Channel, messages: Sequence[Message], name: str, now: datetime, *, late: bool = False
+) -> tuple[Part, ...]:
     return tuple(
         Part(
             key=f"{delivery}~{index}",
@@ -40,7 +79,7 @@ def plan(
             planned_at=now,
             updated_at=now,
         )
-        for index, message in enumerate(channel.render(documents))
+        for index, message in enumerate(messages)
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from bot.models import ARXIV, Band, ReportKey
 
+ACTION_BYTES = 64  # UTF-8; Telegram's callback_data, https://core.telegram.org/bots/api#inlinekeyboardbutton
 URL_CHARACTERS = 2_000  # the longest address that common browsers, servers and chats all take
 HIGHEST_PORT = 65_535
 PICTURES = f"{ARXIV}/html/"  # where every picture that is shown stands
@@ -181,10 +182,16 @@ Block = Picture | Heading | Paragraph | Items | Section | Ranking | Fields | Not
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A link button. (Commands behind buttons come with the chat commands.)"""
+    """A button: a link, or an action that the bot is told of (`deepdive 2602.19089 zh`), at most ACTION_BYTES long.
+
+    Exactly one of `url` and `action` is set. Buttons of the same `row` stand side by side where there is room. A place
+    that nobody listens to (a page, a terminal, a platform without handlers) shows links alone.
+    """
 
     label: str
-    url: str
+    url: str = ""
+    action: str = ""
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,3 +40,6 @@ class SampleTexts:
         if not page.is_file():
             return await AbstractTexts().fetch(paper)
         return latexml.read(page.read_bytes(), paper.arxiv_id)
+
+    async def kept(self, paper: Paper) -> FullText:
+        return await self.fetch(paper)

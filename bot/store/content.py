@@ -1,4 +1,4 @@
-"""Models as JSON and moments as integers, and back: the one place that knows how a store keeps them."""
+"""Models as JSON, moments and money as integers, texts as they are searched: how every store keeps them."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -8,8 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from bot.errors import StoreError
+from bot.models import Ranked, Ranking
 
 T = TypeVar("T")
+
+NANOS = 1_000_000_000  # a dollar in the unit that sums are kept in
+MOST_NANOS = 2**62  # what an unlimited budget is compared with: above any sum that fits into 64 bits
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -49,3 +53,27 @@ def micros(moment: datetime) -> int:
 def moment(micros: int) -> datetime:
     """The moment in UTC that `micros` made a number of."""
     return _EPOCH + micros * _MICROSECOND
+
+
+def nanos(usd: float) -> int:
+    """Billionths of a dollar, so that sums are exact."""
+    return round(usd * NANOS)
+
+
+def most_nanos(limit: float) -> int:
+    """A limit in billionths of a dollar; one that is no limit becomes a number, too."""
+    return int(min(limit * NANOS, MOST_NANOS))
+
+
+def folded(text: str) -> bytes:
+    """`text` without its case, to be searched and to search with."""
+    return text.casefold().encode(errors="surrogatepass")  # half a pair in a word is found nowhere, and harmless
+
+
+def searched(ranking: Ranking) -> bytes:
+    """What can be searched of a ranking: its papers' titles, abstracts and reasons, folded."""
+    return folded("\n".join(map(_text, ranking.entries)))
+
+
+def _text(entry: Ranked) -> str:
+    return f"{entry.paper.title}\n{entry.paper.abstract}\n{entry.score.reason if entry.score else ''}"

@@ -6,14 +6,16 @@ plain function, which no other task interleaves with and no cancellation cuts in
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
 from bot.errors import StoreError
+from bot.store.sqlite_commit import Write, commit
 from bot.store.sqlite_schema import migrate
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class SqliteFile:
         self.path = path
         self._thread = thread
         self._connection = connection
+        self._waiting: deque[Write] = deque()
 
     @classmethod
     @asynccontextmanager
@@ -59,10 +62,14 @@ class SqliteFile:
 
     async def change(self, statement: str, values: Values = ()) -> int:
         """Runs one statement, a transaction by itself; returns how many rows it changed."""
-        return await self._run(lambda connection: connection.execute(statement, values).rowcount)
+        return await self.transaction(lambda connection: connection.execute(statement, values).rowcount)
 
     async def rows(self, query: str, values: Values = ()) -> list[sqlite3.Row]:
         return await self._run(lambda connection: connection.execute(query, values).fetchall())
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs what only reads, and keeps no cursor open."""
+        return await self._run(query)
 
     async def text(self, query: str, values: Values = ()) -> str | None:
         """The first column of the first row, None when it is NULL or there is no row."""
@@ -70,8 +77,21 @@ class SqliteFile:
         return None if not rows or rows[0][0] is None else str(rows[0][0])
 
     async def transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs `work` as one transaction: all of it or nothing."""
-        return await self._run(lambda connection: _all_or_nothing(connection, work))
+        """Runs `work` as one transaction: all of it or nothing; returns when it is on disk.
+
+        `work` may be run again after its changes were undone, so it changes nothing but the file.
+        """
+        ended: Future[T] = Future()
+        self._waiting.append(Write(work, ended))
+        self._thread.submit(self._commit)
+        with _in_our_words(self.path):
+            return await asyncio.wrap_future(ended)
+
+    def _commit(self) -> None:
+        """All that waits, in the store's thread. Who was cancelled meanwhile is left out."""
+        taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if writes := [write for write in taken if write.ended.set_running_or_notify_cancel()]:
+            commit(self._connection, writes)
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with _in_our_words(self.path):
@@ -125,14 +145,3 @@ def _write_ahead(connection: sqlite3.Connection, end: float) -> None:
             sleep(WAL_PAUSE_SECONDS)
         else:
             return
-
-
-def _all_or_nothing(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = work(connection)
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    return result

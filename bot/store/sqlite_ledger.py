@@ -1,7 +1,7 @@
 """The delivery ledger in SQLite: every change of a part's state is a compare-and-set in one statement."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from bot.models import Address, Message, Part, PartState, PlatformName, ReportKey
@@ -10,10 +10,14 @@ from bot.store.sqlite_file import SqliteFile
 
 _IDS = tuple[str, ...]
 
-_INSERT = """INSERT INTO part (key, delivery, position, channel, platform, target, topic, message, state, owner, lease,
-        attempts, message_ids, error, late, planned_at, updated_at)
-    VALUES (:key, :delivery, :position, :channel, :platform, :target, :topic, :message, :state, :owner, :lease,
-        :attempts, :message_ids, :error, :late, :planned_at, :updated_at)"""
+_PLANNED = "INSERT INTO planned (day, profile, language, edition) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT = """INSERT INTO part (key, delivery, position, channel, platform, target, topic, thread, message, state,
+        owner, lease, attempts, message_ids, error, late, planned_at, updated_at)
+    VALUES (:key, :delivery, :position, :channel, :platform, :target, :topic, :thread, :message, :state, :owner,
+        :lease, :attempts, :message_ids, :error, :late, :planned_at, :updated_at)"""
+# The newest: a message that was edited is what it became.
+_POSTED_AS = """SELECT * FROM part WHERE platform = ? AND target = ?
+    AND EXISTS (SELECT 1 FROM json_each(message_ids) WHERE value = ?) ORDER BY id DESC LIMIT 1"""
 _CLAIM = """UPDATE part SET attempts = attempts + (state = 'planned'), state = 'sending', owner = :owner,
         lease = :lease, updated_at = :now
     WHERE key = :key AND (state = 'planned' OR (state = 'sending' AND owner = :owner))"""
@@ -26,6 +30,7 @@ _SETTLE = "UPDATE part SET state = :state, owner = '' WHERE key = :key AND state
 _NEWEST = """SELECT * FROM part JOIN
         (SELECT delivery, max(id) AS newest FROM part GROUP BY delivery ORDER BY newest DESC LIMIT ?) USING (delivery)
     ORDER BY newest DESC, position"""
+_TROUBLED = "SELECT * FROM part WHERE state IN ('unknown', 'failed') ORDER BY id DESC LIMIT ?"
 _CLOSE = """INSERT INTO address (address, closed) VALUES (:address, :closed)
     ON CONFLICT (address) DO UPDATE SET closed = excluded.closed"""
 _MOVE = """INSERT INTO address (address, moved_to) VALUES (:address, :moved_to)
@@ -38,9 +43,15 @@ class SqliteLedger:
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
 
-    async def plan(self, report: ReportKey, parts: Sequence[Part]) -> None:
-        rows = [_row(part) for part in parts]
-        await self._file.transaction(lambda connection: _plan(connection, report, rows))
+    async def plan(self, report: ReportKey | None, parts: Sequence[Part]) -> None:
+        rows = part_rows(parts)
+
+        def write(connection: sqlite3.Connection) -> None:
+            if report is not None:
+                connection.execute(_PLANNED, (report.day.isoformat(), report.profile, report.language, report.edition))
+            plan_rows(connection, rows)
+
+        await self._file.transaction(write)
 
     async def planned_report(self, day: date, profile: str, language: str) -> bool:
         return bool(await self.planned_editions(day, profile, language))
@@ -54,15 +65,22 @@ class SqliteLedger:
 
     async def delivery(self, key: str) -> tuple[Part, ...]:
         return tuple(
-            map(_part, await self._file.rows("SELECT * FROM part WHERE delivery = ? ORDER BY position", (key,)))
+            map(part_of, await self._file.rows("SELECT * FROM part WHERE delivery = ? ORDER BY position", (key,)))
         )
 
     async def part(self, key: str) -> Part | None:
         rows = await self._file.rows("SELECT * FROM part WHERE key = ?", (key,))
-        return _part(rows[0]) if rows else None
+        return part_of(rows[0]) if rows else None
+
+    async def part_posted_as(self, address: Address, message_id: str) -> Part | None:
+        rows = await self._file.rows(_POSTED_AS, (address.platform.value, address.target, message_id))
+        return part_of(rows[0]) if rows else None
 
     async def deliveries(self, limit: int) -> tuple[Part, ...]:
-        return tuple(map(_part, await self._file.rows(_NEWEST, (limit,))))
+        return tuple(map(part_of, await self._file.rows(_NEWEST, (limit,))))
+
+    async def troubled(self, limit: int) -> tuple[Part, ...]:
+        return tuple(map(part_of, await self._file.rows(_TROUBLED, (limit,))))
 
     async def unfinished(self) -> tuple[str, ...]:
         rows = await self._file.rows(
@@ -106,11 +124,8 @@ class SqliteLedger:
         return rows[0][column] if rows else None
 
 
-def _plan(connection: sqlite3.Connection, report: ReportKey, rows: Sequence[dict[str, object]]) -> None:
-    connection.execute(
-        "INSERT INTO planned (day, profile, language, edition) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (report.day.isoformat(), report.profile, report.language, report.edition),
-    )
+def plan_rows(connection: sqlite3.Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Writes, within a transaction, what `part_rows` made; a delivery that was planned before stays as it is."""
     planned = {row["delivery"] for row in rows if _is_planned(connection, row["delivery"])}
     connection.executemany(_INSERT, [row for row in rows if row["delivery"] not in planned])
 
@@ -119,7 +134,13 @@ def _is_planned(connection: sqlite3.Connection, delivery: object) -> bool:
     return connection.execute("SELECT 1 FROM part WHERE delivery = ?", (delivery,)).fetchone() is not None
 
 
-def _row(part: Part) -> dict[str, object]:
+def part_rows(parts: Sequence[Part]) -> list[dict[str, object]]:
+    """Raises StoreError for what JSON cannot hold."""
+    return [part_row(part) for part in parts]
+
+
+def part_row(part: Part) -> dict[str, object]:
+    """A part by its columns. Raises StoreError."""
     return {
         "key": part.key,
         "delivery": part.delivery,
@@ -128,6 +149,7 @@ def _row(part: Part) -> dict[str, object]:
         "platform": part.address.platform.value,
         "target": part.address.target,
         "topic": part.address.topic,
+        "thread": part.address.thread,
         "message": to_json(Message, part.message),
         "state": part.state.value,
         "owner": part.owner,
@@ -141,13 +163,14 @@ def _row(part: Part) -> dict[str, object]:
     }
 
 
-def _part(row: sqlite3.Row) -> Part:
+def part_of(row: sqlite3.Row) -> Part:
+    """A part of its row. Raises StoreError."""
     return Part(
         key=row["key"],
         delivery=row["delivery"],
         index=row["position"],
         channel=row["channel"],
-        address=Address(PlatformName(row["platform"]), row["target"], row["topic"]),
+        address=Address(PlatformName(row["platform"]), row["target"], row["topic"], row["thread"]),
         message=from_json(Message, row["message"]),
         state=PartState(row["state"]),
         owner=row["owner"],

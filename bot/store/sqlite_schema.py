@@ -53,6 +53,34 @@ STEPS: tuple[tuple[str, ...], ...] = (
             id TEXT NOT NULL, version INTEGER NOT NULL, fetched_at INTEGER NOT NULL, content TEXT NOT NULL,
             PRIMARY KEY (id, version)) STRICT""",
     ),
+    (
+        "ALTER TABLE part ADD COLUMN thread TEXT",
+        # All that finding a message asks for: the parts themselves, long rows, are left alone.
+        "CREATE INDEX posted_part ON part (platform, target, message_ids)",
+        "CREATE INDEX troubled_part ON part (id) WHERE state IN ('unknown', 'failed')",
+        """CREATE TABLE request (
+            id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, user TEXT NOT NULL, job TEXT NOT NULL,
+            conversation TEXT NOT NULL, asked_at INTEGER NOT NULL, counted INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('open', 'answered', 'failed', 'cancelled')),
+            content TEXT NOT NULL) STRICT""",
+        "CREATE INDEX open_request ON request (job) WHERE state = 'open'",
+        "CREATE INDEX counted_request ON request (user, asked_at) WHERE counted",
+        "CREATE INDEX talk ON request (conversation, asked_at) WHERE state = 'answered' AND conversation <> ''",
+        """CREATE TABLE vote (
+            user TEXT NOT NULL, paper TEXT NOT NULL, profile TEXT NOT NULL, value INTEGER NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (user, paper)) STRICT""",
+        # What can be searched of a ranking, folded, in UTF-8: a table of its own, so that a search reads nothing else,
+        # and a BLOB, which nobody has to decode.
+        """CREATE TABLE ranked_text (
+            profile TEXT NOT NULL, day TEXT NOT NULL, language TEXT NOT NULL, folded BLOB NOT NULL,
+            PRIMARY KEY (profile, day, language)) STRICT""",
+        """INSERT INTO ranked_text SELECT profile, day, language, CAST(casefold(coalesce((
+                SELECT group_concat(json_extract(value, '$.paper.title') || char(10)
+                    || json_extract(value, '$.paper.abstract') || char(10)
+                    || coalesce(json_extract(value, '$.score.reason'), ''), char(10))
+                FROM json_each(content, '$.entries')), '')) AS BLOB)
+            FROM ranking""",
+    ),
 )
 
 
@@ -61,7 +89,8 @@ def migrate(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...] =
 
     Raises StoreError for a file of a newer Paperboy or of another program.
     """
-    for number in range(_version(connection, steps) + 1, len(steps) + 1):
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)  # lower() knows ASCII alone
+    for number in range(_standing(connection, steps) + 1, len(steps) + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:
             if _version(connection, steps) < number:
@@ -73,6 +102,15 @@ def migrate(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...] =
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+
+
+def _standing(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...]) -> int:
+    """The version at one moment: another process may be taking its first step between two of our questions."""
+    connection.execute("BEGIN")
+    try:
+        return _version(connection, steps)
+    finally:
+        connection.execute("COMMIT")
 
 
 def _version(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...]) -> int:

@@ -17,7 +17,7 @@ from bot import logs, texts
 from bot.app.ending import EndedError, until_ended
 from bot.app.wiring import secrets
 from bot.errors import BotError, InputError, SettingsError
-from bot.terminal import commands, evaluation, health
+from bot.terminal import commands, evaluation, health, standing, storing
 from bot.terminal.status import DONE, FAILED, SIGNALLED, USAGE
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,12 @@ COMMANDS = {
     "report": commands.report,
     "deliveries": commands.deliveries,
     "deepdive": commands.deep_dive,
+    "ask": commands.ask,
     "top": commands.top,
+    "search": standing.search,
+    "status": standing.status,
     "check": health.check,
+    "store": storing.store,
     "eval": evaluation.evaluate,
 }
 

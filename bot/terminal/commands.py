@@ -14,17 +14,18 @@ from bot.app.running import run as run_until_told
 from bot.daily import Job, Summary
 from bot.errors import InputError, Outcome, SendError
 from bot.interfaces import Brief
-from bot.lists import SATURDAY
 from bot.models import Address, ArxivId, ChannelPlan, Meter, PlatformName, Profile, Report
 from bot.report import compose
 from bot.report.document import Document
 from bot.terminal import demonstration, objects, pages, status
-from bot.terminal.deliveries import OPEN, listed
+from bot.terminal.deliveries import OPEN, listed, worth_showing
 from bot.terminal.progress import shown
+from handlers import parsing
 
 logger = logging.getLogger(__name__)
 
 DELIVERIES_SHOWN = 20
+DELIVERIES_READ = 500  # answers are many, and shown only where they want a word
 
 
 async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
@@ -43,7 +44,7 @@ async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(objects.written(objects.of_summary(source.day_list.day, summary)))
         else:
-            await _show(daily.documents(made), sys.stdout)
+            await show(daily.documents(made), sys.stdout)
         _note(words(f"cli.demo_{origin}", day=made.key.day))
         _note(words("cli.pages", files=", ".join(map(str, files))))
         _note(words("cli.demo_next"))
@@ -93,7 +94,7 @@ async def deliveries(loaded: config.Loaded, arguments: argparse.Namespace) -> in
             await delivery.settle(app.store, arguments.drop, delivery.Settling.DROP, app.clock.now())
             print(words("cli.dropped", part=arguments.drop))
             return status.DONE
-        listed(await app.store.deliveries(DELIVERIES_SHOWN), words, sys.stdout)
+        listed(worth_showing(await app.store.deliveries(DELIVERIES_READ), DELIVERIES_SHOWN), words, sys.stdout)
         return status.DONE
 
 
@@ -102,13 +103,30 @@ async def deep_dive(loaded: config.Loaded, arguments: argparse.Namespace) -> int
     arxiv_id = ArxivId.parse(arguments.id)
     async with opened(loaded, Parts()) as app:
         profile, language = reader(app, arguments)
-        dive = await app.ondemand.deep_dive(arxiv_id, Brief(profile, language, Meter()))
+        with shown(texts.load(app.settings.language)) as progress:
+            dive = await app.ondemand.deep_dive(arxiv_id, Brief(profile, language, Meter(), progress=progress))
         if arguments.json:
             print(objects.written(objects.of_deep_dive(dive)))
         else:
             words = texts.load(language)
-            await _show([compose.deep_dive(dive, words, links=app.links)], sys.stdout)
+            await show([compose.deep_dive(dive, words, links=app.links)], sys.stdout)
         return status.of_analyst(dive.analyst, with_model=app.llm is not None)
+
+
+async def ask(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
+    """Answers a question out of one paper."""
+    arxiv_id = ArxivId.parse(arguments.id)
+    async with opened(loaded, Parts()) as app:
+        profile, language = reader(app, arguments)
+        question = " ".join(arguments.question)
+        with shown(texts.load(app.settings.language)) as progress:
+            brief = Brief(profile, language, Meter(), progress=progress)
+            made = await app.ondemand.ask(arxiv_id, question, (), brief)
+        if arguments.json:
+            print(objects.written(objects.of_answer(made)))
+        else:
+            await show([compose.answer(made, texts.load(language), links=app.links)], sys.stdout)
+        return status.of_analyst(made.analyst, with_model=app.llm is not None)
 
 
 async def top(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
@@ -128,7 +146,7 @@ async def top(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
         elif not ranking.entries:
             print(words("note.no_list", day=day))
         else:
-            await _show([compose.ranking(ranking, words, count=arguments.count)], sys.stdout)
+            await show([compose.ranking(ranking, words, count=arguments.count)], sys.stdout)
         return status.of_ranking(ranking, with_model=app.llm is not None)
 
 
@@ -179,10 +197,7 @@ def _default_day(app: App) -> date:
 
 
 def _refuse_days_without_lists(day: date, app: App) -> None:
-    if day.weekday() >= SATURDAY:
-        raise InputError(f"{day} is a weekend day", key="cli.weekend", day=str(day))
-    if day > app.clock.now().date():
-        raise InputError(f"{day} is not there yet", key="cli.future", day=str(day))
+    parsing.refuse_days_without_lists(day, app.clock.now().date())
 
 
 async def _open(app: App, plans: Sequence[ChannelPlan]) -> None:
@@ -191,7 +206,8 @@ async def _open(app: App, plans: Sequence[ChannelPlan]) -> None:
         await app.store.reopen(await delivery.current_address(plan.address, app.store))
 
 
-async def _show(documents: Sequence[Document], stream: TextIO) -> None:
+async def show(documents: Sequence[Document], stream: TextIO) -> None:
+    """Prints documents as a console channel would."""
     from bot.channels.console import ConsoleChannel
     from bot.interfaces import Thread
 

@@ -4,11 +4,22 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TextIO
 
-from bot.delivery import state_of
+from bot.delivery import is_answer, is_placeholder, state_of
 from bot.models import Part, PartKind, PartState
 from bot.texts import Texts
 
 OPEN = frozenset({PartState.UNKNOWN, PartState.FAILED, PartState.PLANNED})
+
+
+def worth_showing(parts: Sequence[Part], most: int) -> tuple[Part, ...]:
+    """The parts of the newest `most` deliveries, without answers that arrived and messages that held their place."""
+    groups = [tuple(group) for _, group in groupby(parts, key=lambda part: part.delivery)]
+    kept = [group for group in groups if not is_placeholder(group[0].delivery) and _wants_a_look(group)]
+    return tuple(part for group in kept[:most] for part in group)
+
+
+def _wants_a_look(parts: Sequence[Part]) -> bool:
+    return not is_answer(parts[0].delivery) or any(part.state in OPEN for part in parts)
 
 
 def listed(parts: Sequence[Part], words: Texts, stream: TextIO) -> None:

@@ -16,7 +16,7 @@ from bot import check as checks
 from bot import delivery
 from bot.app import App, Parts, opened
 from bot.app.places import Places
-from bot.app.wiring import store_file
+from bot.app.stores import store_place
 from bot.errors import BotError, SettingsError
 from bot.models import ChannelPlan, Finding
 from bot.report.document import is_web_url
@@ -65,8 +65,7 @@ async def _with_some_store(loaded: config.Loaded) -> AsyncIterator[tuple[App, ch
 
 def _store(app: App, loaded: config.Loaded) -> checks.Check:
     async def check() -> Sequence[Finding]:
-        await app.store.integrity()
-        found = await checks.check_store(app.store, str(store_file(loaded)))
+        found = await checks.check_store(app.store, store_place(loaded))
         return [*found, *await checks.check_ledger(app.store)]
 
     return check
@@ -86,6 +85,7 @@ def _checks(app: App, store: checks.Check, places: Places) -> dict[str, checks.C
         "store.url": store,
         "llm.model": lambda: _model(app),
         **{f"channels.{plan.name}": _channel(plan, app, places) for plan in app.plans},
+        "slack.app_token": lambda: _hears_slack(app),
         "web.port": lambda: _port(app),
         "web.public_url": lambda: _public_url(app),
         "web.token": lambda: _exposed(app),
@@ -104,6 +104,19 @@ def _channel(plan: ChannelPlan, app: App, places: Places) -> checks.Check:
         ]
 
     return check
+
+
+async def _hears_slack(app: App) -> Sequence[Finding]:
+    """Reports go out without it; what people type and tap does not come in."""
+    slack = app.settings.slack
+    if slack.bot_token is None or slack.mode != "socket":
+        return []
+    if slack.app_token is not None:
+        from bot.channels.slack import check_app_token
+
+        return await check_app_token(slack.app_token.get_secret_value(), slack.api_url)
+    text = "not set, so no command or button of Slack arrives; put the app-level token (xapp-…) there"
+    return [Finding("warning", "slack.app_token", text)]
 
 
 async def _model(app: App) -> Sequence[Finding]:

@@ -1,13 +1,14 @@
 """The objects that `--json` prints (DESIGN section 6)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
 from bot.daily import Summary
-from bot.models import DeepDive, Ranked, Ranking
+from bot.models import Answer, DeepDive, Ranked, Ranking
+from bot.report.compose import Status
 from bot.texts import Texts
 
 DIGITS = 3  # of seconds
@@ -75,4 +76,51 @@ def of_deep_dive(dive: DeepDive) -> dict[str, Any]:
         "points": asdict(dive.points),
         "flags": list(dive.flags),
         "cost_usd": dive.cost_usd,
+    }
+
+
+def of_found(words: str, entries: Sequence[tuple[date, Ranked]]) -> dict[str, Any]:
+    """`search --json`, newest and best first."""
+    papers = [
+        {
+            "id": entry.paper.arxiv_id.id,
+            "title": entry.paper.title,
+            "day": str(day),
+            "score": entry.score.value if entry.score else None,
+        }
+        for day, entry in entries
+    ]
+    return {"words": words, "papers": papers}
+
+
+def of_status(made: Status) -> dict[str, Any]:
+    """`status --json`; moments are ISO 8601 in UTC."""
+    return {
+        "profile": made.profile,
+        "last_report": str(made.last) if made.last else None,
+        "next_report": made.next_at.isoformat() if made.next_at else None,
+        "open_requests": [{"code": one.code, "command": one.command, "paper": one.paper} for one in made.requests],
+        "model": made.model,
+        "spent_usd": made.spent,
+        "budget_usd": made.budget,
+        "unknown_parts": made.unknown,
+    }
+
+
+def of_answer(made: Answer) -> dict[str, Any]:
+    """`ask --json`."""
+    return {
+        "id": made.paper.arxiv_id.id,
+        "version": made.paper.arxiv_id.version,
+        "title": made.paper.title,
+        "basis": str(made.basis),
+        "language": made.language,
+        "model": made.model,
+        "prompt": made.prompt,
+        "question": made.question,
+        "answerable": bool(made.points),
+        "points": [asdict(point) for point in made.points],
+        "counts": asdict(made.counts),
+        "flags": list(made.flags),
+        "cost_usd": made.cost_usd,
     }

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bot.reporter import Progress, no_progress
+from bot.interfaces import Progress, no_progress
 from bot.texts import Texts
 
 

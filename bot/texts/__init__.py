@@ -1,7 +1,7 @@
 """Every word that the bot itself says, one TOML file a language, and the loader of those files."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 
@@ -18,6 +18,10 @@ class Texts:
     def __init__(self, language: str, words: Mapping[str, str]) -> None:
         self.language = language
         self._words = dict(words)
+
+    def spelled(self, spell: Callable[[str], str]) -> "Texts":
+        """The same words, each wording as `spell` writes it; what fills its places is not touched."""
+        return Texts(self.language, {key: spell(wording) for key, wording in self._words.items()})
 
     def __call__(self, key: str, **values: object) -> str:
         return self._words[key].format(**values)

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import hmac
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -34,10 +34,15 @@ UNHEARD = logging.Logger("unheard", logging.CRITICAL + 1)  # noqa: LOG001 - it s
 
 
 @asynccontextmanager
-async def serving(site: Site, host: str, port: int) -> AsyncIterator[int]:
-    """Serves `site`; gives the port that it listens on. Raises SettingsError when it cannot listen there."""
+async def serving(site: Site, host: str, port: int, doors: Sequence[web.RouteDef] = ()) -> AsyncIterator[int]:
+    """Serves `site`; gives the port that it listens on. Raises SettingsError when it cannot listen there.
+
+    `doors` are where platforms tell us of what was asked; they check for themselves who knocks.
+    """
     # aiohttp waits twice: for the handler, and once more when it has cancelled it.
-    runner = web.AppRunner(application(site), access_log=None, logger=UNHEARD, shutdown_timeout=CLOSE_SECONDS / 2)
+    runner = web.AppRunner(
+        application(site, doors), access_log=None, logger=UNHEARD, shutdown_timeout=CLOSE_SECONDS / 2
+    )
     await runner.setup()
     try:
         try:
@@ -58,8 +63,9 @@ def _cannot_listen(error: OSError, host: str, port: int) -> SettingsError:
     return SettingsError(f"{setting}: cannot listen on {host}:{port} ({reason}); {cure}")
 
 
-def application(site: Site) -> web.Application:
-    """The aiohttp application of `site`."""
+def application(site: Site, doors: Sequence[web.RouteDef] = ()) -> web.Application:
+    """The aiohttp application of `site`, and of `doors`."""
+    free = OPEN | {door.path for door in doors}
     headers = HEADERS | {"Content-Security-Policy": f"{page.content_security_policy()}; frame-ancestors 'none'"}
 
     @web.middleware
@@ -67,7 +73,7 @@ def application(site: Site) -> web.Application:
         try:
             if _opens(request, site.token):
                 answer: web.StreamResponse = _remembered(request, site.token or "")
-            elif _may_read(request, site.token):
+            elif request.path in free or _may_read(request, site.token):
                 answer = await handler(request)
             else:
                 answer = _error(request, site, HTTPStatus.UNAUTHORIZED)
@@ -86,12 +92,12 @@ def application(site: Site) -> web.Application:
         return answer
 
     app = web.Application(middlewares=[guarded])
-    app.add_routes(site.routes())
+    app.add_routes([*site.routes(), *doors])
     return app
 
 
 def _may_read(request: web.Request, token: str | None) -> bool:
-    if token is None or request.path in OPEN:
+    if token is None:
         return True
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and _same(shown.strip(), token):

@@ -1,20 +1,23 @@
 """The analyst that needs no model: scores from words, deep dives from the paper's own sentences."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot import texts as wordings
-from bot.analysis import points, untrusted
-from bot.analysis.deepdive import SUSPICIOUS
+from bot.analysis import points, questions, untrusted
+from bot.analysis.asking import SUSPICIOUS
 from bot.analysis.extractive.cues import has
 from bot.analysis.extractive.excerpts import Excerpt, excerpts
 from bot.analysis.extractive.judging import Judgement, Match, judge
+from bot.analysis.extractive.questions import matches
 from bot.analysis.extractive.weighing import FACETS
 from bot.analysis.points import Reading
 from bot.analysis.scoring import value
 from bot.interfaces import Brief
 from bot.models import (
     AnalystKind,
+    Answer,
     Basis,
     DeepDive,
     DeepDiveSection,
@@ -24,6 +27,7 @@ from bot.models import (
     PointCounts,
     PointKind,
     Profile,
+    Question,
     Score,
 )
 from bot.texts import Texts
@@ -33,14 +37,15 @@ MATCHED = 0.4  # from this strength an interest counts as matched: about one sen
 NAMED = 3  # interests that a reason names
 NAME_LENGTH = 60  # characters of a paper's own words in a reason
 POINT_LENGTH = 600  # characters: a lead-in and the longest sentence that is quoted
+ANSWERING = 3  # sentences that an answer quotes at most
 GAPS = ("figures", "cost", "data", "failures")  # what a reader looks for where an abstract names no limits
 
 
 class ExtractiveAnalyst:
     """Judges by matching interests with title and abstract, reads by quoting. Implements interfaces.Analyst.
 
-    Fast enough for the event loop (a few milliseconds a score), the same input always gives the same output, and
-    nothing is invented: what is no quotation is marked as inferred.
+    A score is fast enough for the event loop (a few milliseconds); a long paper is read in a thread. The same input
+    always gives the same output, and nothing is invented: what is no quotation is marked as inferred.
     """
 
     kind = AnalystKind.EXTRACTIVE
@@ -64,8 +69,14 @@ class ExtractiveAnalyst:
             analyst=self.kind,
         )
 
+    async def kept_deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> None:
+        """Its deep dives are made anew: that takes no model and a fraction of a second."""
+
     async def deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         """Never raises. Every section has a point: where the paper has no sentence for it, an inferred one says so."""
+        return await asyncio.to_thread(self._deep_dive, paper, full_text, brief)  # a second for the longest papers
+
+    def _deep_dive(self, paper: Paper, full_text: FullText, brief: Brief) -> DeepDive:
         reading = points.read(paper, full_text)
         behind = frozenset(section.id for section in full_text.appendix)
         found = excerpts(reading.sections, full_text.basis, brief.profile.interests, behind)
@@ -86,6 +97,38 @@ class ExtractiveAnalyst:
             sections=sections,
             points=PointCounts(written=count, verified=count, dropped=0, repaired=0),
             outline=tuple(replace(section, text="") for section in reading.sections),
+            flags=(SUSPICIOUS,) if reading.suspicious else (),
+        )
+
+    async def answer(self, question: Question, full_text: FullText, brief: Brief) -> Answer:
+        """Never raises. The sentences that match the question's words, best first; no points where none does."""
+        return await asyncio.to_thread(self._answer, question, full_text, brief)  # as long as a deep dive
+
+    def _answer(self, question: Question, full_text: FullText, brief: Brief) -> Answer:
+        question = questions.tidied(question)
+        reading = points.read(question.paper, full_text)
+        found = matches(question.text, reading.sections, reading.appendix, ANSWERING)
+        words = wordings.load(brief.language)
+        quoted = tuple(
+            Point(
+                PointKind.STATED,
+                one.section,
+                untrusted.plain(one.text, len(one.text)),
+                words("ask.excerpt", sentence=untrusted.defang(one.text, POINT_LENGTH)),
+            )
+            for one in found
+        )
+        return Answer(
+            paper=question.paper,
+            question=question.text,
+            language=brief.language,
+            basis=full_text.basis,
+            analyst=self.kind,
+            model=self.model,
+            prompt="",
+            points=quoted,
+            counts=PointCounts(written=len(quoted), verified=len(quoted), dropped=0, repaired=0),
+            outline=tuple(replace(section, text="", figures=()) for section in reading.sections),
             flags=(SUSPICIOUS,) if reading.suspicious else (),
         )
 

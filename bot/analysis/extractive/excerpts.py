@@ -56,7 +56,7 @@ class _Choice:
 
     def _said(self, heading: str, new: Weighed) -> bool:
         return any(
-            _common(new.candidate, old.candidate) >= (SAME_NEWS if heading == under == "contribution" else SAME_WORDS)
+            common(new.candidate, old.candidate) >= (SAME_NEWS if heading == under == "contribution" else SAME_WORDS)
             for under, chosen in self.chosen.items()
             for old in chosen
         )
@@ -95,7 +95,7 @@ def _gain(one: Weighed, beside: Sequence[Weighed], crowding: float) -> float:
     return one.weight - crowding * crowd + FRESH * bool(one.facets - known)
 
 
-def _common(new: Candidate, old: Candidate) -> float:
+def common(new: Candidate, old: Candidate) -> float:
     """The share of what the shorter of two sentences tells that the other tells as well."""
     mine, others = told(new.text), told(old.text)
     least = min(sum(mine.values()), sum(others.values()))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from bot.analysis.extractive.words import PHRASE, Words, find, stems, words
 
@@ -83,6 +84,13 @@ class Terms:
         return Found(PART if self._clear(paper).strength > NEAR else NEAR, word)
 
 
+Vocabulary = Mapping[Stems, tuple[Stems, Terms]]
+"""What each known name stands for, as English stems and as terms."""
+
+Lexicon = tuple[Vocabulary, int]
+"""A vocabulary, and how many words its longest name has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interest:
     """An interest (or exclusion) of a profile, ready to be looked for: alternatives, each made of parts."""
@@ -119,16 +127,16 @@ def understand(name: str) -> Interest:
 
 def _readings(wording: Stems) -> Iterator[tuple[Terms, ...]]:
     """The parts of the wording; where there are several, also the whole as one phrase."""
-    pieces = tuple(_pieces(wording))
-    if pieces:
-        yield tuple(terms for _, terms in pieces)
-    if len(pieces) > 1:
-        yield (Terms(((tuple(stem for stems_, _ in pieces for stem in stems_), CORE),)),)
+    found = tuple(pieces(wording, lexicon()))
+    if found:
+        yield tuple(terms for _, terms in found)
+    if len(found) > 1:
+        yield (Terms(((tuple(stem for stems_, _ in found for stem in stems_), CORE),)),)
 
 
-def _pieces(wording: Stems) -> Iterator[tuple[Stems, Terms]]:
+def pieces(wording: Stems, known: Lexicon) -> Iterator[tuple[Stems, Terms]]:
     """Cuts the wording into the longest names of the lexicon and, between them, words; each in English stems."""
-    vocabulary, longest = lexicon()
+    vocabulary, longest = known
     at = 0
     while at < len(wording):
         for end in range(min(len(wording), at + longest), at, -1):
@@ -143,7 +151,7 @@ def _pieces(wording: Stems) -> Iterator[tuple[Stems, Terms]]:
             at = end
 
 
-def _word_end(wording: Stems, at: int, vocabulary: Mapping[Stems, object]) -> int:
+def _word_end(wording: Stems, at: int, vocabulary: Vocabulary) -> int:
     """Han characters up to the next known name belong together: a word that nobody here knows."""
     end = at + 1
     while end < len(wording) and _HAN.match(wording[at]) and _HAN.match(wording[end]):
@@ -158,14 +166,24 @@ def _plain(word: Stems, share: float) -> Terms:
 
 
 @cache
-def lexicon() -> tuple[Mapping[Stems, tuple[Stems, Terms]], int]:
-    """What each known name stands for, as English stems and as terms, and how many words the longest name has."""
+def lexicon() -> Lexicon:
+    """What profiles name."""
     content = tomllib.loads(resources.files(__package__).joinpath("lexicon.toml").read_text(encoding="utf-8"))
-    vocabulary = {stems(han): _translated(english) for han, english in content["words"].items()}
+    return lexicon_of(vocabulary(content))
+
+
+def lexicon_of(names: Vocabulary) -> Lexicon:
+    """`names`, to be looked up in a wording."""
+    return names, max(map(len, names))
+
+
+def vocabulary(content: Mapping[str, Any]) -> Vocabulary:
+    """The names in a file with the tables `words` and `concepts`, as lexicon.toml explains them."""
+    names = {stems(han): _translated(english) for han, english in content["words"].items()}
     for entry in content["concepts"].values():
         terms = _terms(entry)
-        vocabulary |= {stems(name): (stems(entry["names"][0]), terms) for name in (*entry["names"], *entry["aliases"])}
-    return vocabulary, max(map(len, vocabulary))
+        names |= {stems(name): (stems(entry["names"][0]), terms) for name in (*entry["names"], *entry["aliases"])}
+    return names
 
 
 def _translated(english: str) -> tuple[Stems, Terms]:

@@ -1,6 +1,7 @@
 """Text as the extractive analyst reads it: words with their stems, phrases, and sentences as exact spans (pure)."""
 
 import re
+import threading
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,11 +36,16 @@ class _Stemmer(Protocol):
     def stemWord(self, word: str) -> str: ...  # noqa: N802  # the library's own name
 
 
-@cache
-def _stemmer() -> _Stemmer:
-    import snowballstemmer  # type: ignore[import-untyped]  # it has no type hints
+_of_thread = threading.local()
 
-    stemmer: _Stemmer = snowballstemmer.stemmer("english")
+
+def _stemmer() -> _Stemmer:
+    """One for each thread: a stemmer keeps the word that it works on in itself."""
+    if not hasattr(_of_thread, "stemmer"):
+        import snowballstemmer  # type: ignore[import-untyped]  # it has no type hints
+
+        _of_thread.stemmer = snowballstemmer.stemmer("english")
+    stemmer: _Stemmer = _of_thread.stemmer
     return stemmer
 
 

@@ -43,6 +43,12 @@ class ConsoleChannel:
         """None: what was printed went with its window, and printing again harms nobody."""
         return None
 
+    async def edit(self, message_id: str, message: Message) -> None:
+        """Nothing: what was printed stays, and progress is told elsewhere in a terminal."""
+
+    async def preview(self, message: Message) -> bool:  # noqa: ARG002 - there are no previews
+        return False
+
     async def check(self) -> Sequence[Finding]:
         return (Finding("ok", "channels", f"{self.address} prints in the terminal"),)
 

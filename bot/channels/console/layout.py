@@ -138,7 +138,7 @@ def _fields(block: document.Fields) -> RenderableType:
 
 
 def _links(source: Document) -> Iterator[RenderableType]:
-    """Buttons as addresses, but for those that the document shows already."""
+    """Buttons that are links, as addresses, but for those that the document shows already."""
     shown = {
         span.href
         for block in source.blocks
@@ -149,7 +149,7 @@ def _links(source: Document) -> Iterator[RenderableType]:
     rows = [
         (Text(_safe(button.label), "dim"), Prose(Text(_safe(button.url), f"link {button.url}")))
         for button in source.buttons
-        if button.url not in shown
+        if button.url and button.url not in shown
     ]
     if rows:
         yield _hung(rows)

@@ -9,6 +9,7 @@ Blocks and their limits: https://docs.slack.dev/reference/block-kit/blocks
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from bot.channels.slack.text import escaped, length, literal, shortened
@@ -42,6 +43,8 @@ RUN_LIMIT = 3_000  # characters of one paragraph or list item, as in a section b
 CONTEXT_ELEMENTS = 10
 BUTTONS_IN_A_ROW = 5  # Slack takes 25; more than five wrap on every screen
 BUTTON_TEXT = 75
+BUTTON_VALUE = 2_000
+ACTION = "paperboy:"  # how the action_id begins that handlers.slack listens to; the rest is unique in a message
 PICTURE_WORDS = 2_000  # characters of a picture's title, and of what stands in its place for those who do not see it
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")  # what Slack shows; any other kind costs the whole message
 
@@ -83,13 +86,24 @@ def fragments(block: Block) -> Iterator[Fragment]:
             yield Fragment({"type": "divider"}, Border.POOR)
 
 
-def button_rows(buttons: Sequence[Button]) -> Iterator[Fragment]:
-    """Link buttons under what they belong to. A label that is too long is shortened: the link is what counts."""
-    usable = [button for button in buttons if is_web_url(button.url) and button.label.strip()]
-    for start in range(0, len(usable), BUTTONS_IN_A_ROW):
-        row = usable[start : start + BUTTONS_IN_A_ROW]
-        elements = [_button(button, f"open-{start + index}") for index, button in enumerate(row)]
-        yield Fragment({"type": "actions", "elements": elements}, Border.NEVER)
+def button_rows(buttons: Sequence[Button], *, interactive: bool = True) -> Iterator[Fragment]:
+    """Buttons under what they belong to: links, and actions where somebody listens to them (`interactive`).
+
+    A label that is too long is shortened: what it leads to is what counts.
+    """
+    usable = [button for button in buttons if button.label.strip() and _works(button, interactive=interactive)]
+    numbered = sorted(enumerate(usable), key=lambda entry: entry[1].row)
+    for _, group in groupby(numbered, key=lambda entry: entry[1].row):
+        row = list(group)
+        for start in range(0, len(row), BUTTONS_IN_A_ROW):
+            elements = [_button(button, number) for number, button in row[start : start + BUTTONS_IN_A_ROW]]
+            yield Fragment({"type": "actions", "elements": elements}, Border.NEVER)
+
+
+def _works(button: Button, *, interactive: bool) -> bool:
+    if button.action:
+        return interactive and length(button.action) <= BUTTON_VALUE
+    return is_web_url(button.url)
 
 
 def elements(spans: Spans) -> list[Json]:
@@ -243,6 +257,8 @@ def _small(span: Span) -> Json:
     return {"type": "mrkdwn", "text": f"<{escaped(span.href)}|{label}>", "verbatim": True}
 
 
-def _button(button: Button, action_id: str) -> Json:
+def _button(button: Button, number: int) -> Json:
     label = {"type": "plain_text", "text": shortened(literal(button.label), BUTTON_TEXT), "emoji": True}
-    return {"type": "button", "text": label, "url": button.url, "action_id": action_id}
+    if button.action:
+        return {"type": "button", "text": label, "value": button.action, "action_id": f"{ACTION}{number}"}
+    return {"type": "button", "text": label, "url": button.url, "action_id": f"open-{number}"}

@@ -5,10 +5,11 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.channels.slack.api import Answer, SlackError, answer
+from bot.channels.slack.api import Answer, SlackError, answer, slack_client
 from bot.models import Address, Finding
 
 _TOKEN = "slack.bot_token"  # noqa: S105 - the setting's name
+_APP_TOKEN = "slack.app_token"  # noqa: S105 - the setting's name
 _API = "slack.api_url"
 _HISTORY = ("channels:history", "groups:history")
 _REINSTALL = "add it under OAuth & Permissions (app_manifest.yaml has all) and install the app again"
@@ -34,6 +35,19 @@ async def check(client: AsyncWebClient, address: Address) -> Sequence[Finding]:
     return (ok, *_missing_scopes(identity), *await _channel(client, address, name, identity))
 
 
+async def check_app_token(token: str, api_url: str) -> Sequence[Finding]:
+    """Would Slack open a websocket for it? Opens none."""
+    async with slack_client(token, api_url) as client:
+        try:
+            await answer(client.apps_connections_open(app_token=token))
+        except SlackError as error:
+            if not error.code:
+                return (_unreachable(error),)
+            text = f"Slack refuses it ({error.code}): make an app-level token (xapp-…) with connections:write again"
+            return (Finding("error", _APP_TOKEN, text),)
+    return (Finding("ok", _APP_TOKEN, "commands and buttons arrive over Socket Mode"),)
+
+
 def _token_refused(error: SlackError) -> Finding:
     return Finding("error", _TOKEN, f"Slack refuses it ({error.code}): copy the Bot User OAuth Token (xoxb-…) again")
 
@@ -57,7 +71,7 @@ def _missing_scopes(identity: Answer) -> Sequence[Finding]:
 
 
 async def _channel(client: AsyncWebClient, address: Address, bot: str, identity: Answer) -> Sequence[Finding]:
-    """conversations.info needs channels:read, which is not in the manifest; history tells all but `is_archived`."""
+    """conversations.info needs channels:read, which an older app has not; history tells all but `is_archived`."""
     try:
         info = await answer(client.conversations_info(channel=address.target))
         return _membership(info.data.get("channel") or {}, address, bot, identity)

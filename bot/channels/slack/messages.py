@@ -17,6 +17,7 @@ from bot.report.document import Document, Heading, Paragraph, Span, text_of
 # Slack refuses 50 blocks and about 13,200 characters over all of them (msg_blocks_too_long, documented nowhere).
 BLOCKS_LIMIT = 45
 CHARACTERS_LIMIT = 12_000
+HOME_BLOCKS = 100  # https://docs.slack.dev/reference/views
 COUNTED = ("text", "url", "alt_text", "image_url")
 HEADER_LIMIT = 150
 TITLE_LIMIT = 1_000  # characters of a title that is shown as one; a longer one is also set out in full below
@@ -24,17 +25,29 @@ LABEL_ROOM = 60  # characters kept free for "(12/13)" in any wording
 SUMMARY_LIMIT = 500  # characters: a notification shows fewer
 
 
-def render(documents: Sequence[Document]) -> tuple[Message, ...]:
-    """The messages in order, each `payload` the JSON object {"text", "blocks"}."""
-    payloads = [(document, payload) for document in documents for payload in _payloads(document)]
+def render(documents: Sequence[Document], *, interactive: bool = True) -> tuple[Message, ...]:
+    """The messages in order, each `payload` the JSON object {"text", "blocks"}.
+
+    `interactive`: somebody listens to buttons that are actions; without, they are left out.
+    """
+    payloads = [
+        (document, payload) for document in documents for payload in _payloads(document, interactive=interactive)
+    ]
     return tuple(
         Message(PartKind.POST, document.key, json.dumps(payload, ensure_ascii=False), reply=index > 0)
         for index, (document, payload) in enumerate(payloads)
     )
 
 
-def _payloads(document: Document) -> Iterator[Json]:
-    parts = pack(_pieces(document), _limits(document)) or ((),)
+def home(document: Document) -> list[Json]:
+    """The blocks of a page of its own (App Home), which may have HOME_BLOCKS and no more: its end is left out."""
+    pieces = _pieces(document, interactive=True)
+    blocks = [*_title(document, "", first=True), *_joined([piece.content for piece in pieces])]
+    return blocks[:HOME_BLOCKS]
+
+
+def _payloads(document: Document, *, interactive: bool) -> Iterator[Json]:
+    parts = pack(_pieces(document, interactive=interactive), _limits(document)) or ((),)
     for index, part in enumerate(parts):
         values = {"part": index + 1, "parts": len(parts)}
         label = document.part_label.format(**values) if len(parts) > 1 else ""
@@ -51,7 +64,7 @@ def _title_length(document: Document) -> int:
     return length(literal(text_of(document.title)))
 
 
-def _pieces(document: Document) -> list[Piece[Fragment]]:
+def _pieces(document: Document, *, interactive: bool) -> list[Piece[Fragment]]:
     blocks = document.blocks
     if _title_length(document) > TITLE_LIMIT:
         blocks = (Paragraph(document.title), *blocks)
@@ -61,7 +74,7 @@ def _pieces(document: Document) -> list[Piece[Fragment]]:
         for fragment in fragments(block):
             made.append(_piece(replace(fragment, border=Border.NEVER, joins=True) if after_heading else fragment))
             after_heading = isinstance(block, Heading)
-    return made + [_piece(fragment) for fragment in button_rows(document.buttons)]
+    return made + [_piece(fragment) for fragment in button_rows(document.buttons, interactive=interactive)]
 
 
 def _piece(fragment: Fragment) -> Piece[Fragment]:

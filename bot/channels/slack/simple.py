@@ -35,9 +35,8 @@ def _block(block: Json) -> str:
         case "context":
             return " ".join(_small(element) for element in block["elements"])
         case "actions":
-            return "\n".join(
-                f"{escaped(button['text']['text'])}: {escaped(button['url'])}" for button in block["elements"]
-            )
+            links = [button for button in block["elements"] if "url" in button]  # nobody can tap a line of text
+            return "\n".join(f"{escaped(button['text']['text'])}: {escaped(button['url'])}" for button in links)
         case _:
             return ""
 

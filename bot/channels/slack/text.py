@@ -6,6 +6,7 @@ import re
 _MENTION = re.compile(r"@(?=channel|here|everyone)", re.IGNORECASE)
 _COMMAND = re.compile(r"<(?=[!@#])")
 _BREAK = "\u200b"  # zero-width space: parts a mention from its sign and is not seen
+_CUT_ENTITY = re.compile(r"&[a-z]{0,3}$")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -36,3 +37,11 @@ def shortened(text: str, limit: int) -> str:
     while length(text[:end]) > limit - 1:
         end -= 1
     return text[:end].rstrip() + "…"
+
+
+def fitted(text: str, limit: int) -> str:
+    """The beginning of an escaped text, at most `limit` bytes of UTF-8 with its ellipsis; no entity is cut in two."""
+    if len(text.encode()) <= limit:
+        return text
+    start = text.encode()[: limit - len("…".encode())].decode(errors="ignore")
+    return _CUT_ENTITY.sub("", start).rstrip() + "…"

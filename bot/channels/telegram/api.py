@@ -23,7 +23,7 @@ POOL_SECONDS = 1.0
 CONNECT_SECONDS = 3.0
 WRITE_SECONDS = 3.0
 READ_SECONDS = 12.0
-CONNECTIONS = 16
+CONNECTIONS = 64  # opened when they are needed: a burst of acknowledgements must not keep a send waiting
 
 # The request never left: the same one may be sent again.
 _BEFORE_THE_WRITE = (
@@ -43,6 +43,7 @@ _GONE = re.compile(
     re.IGNORECASE,
 )
 _NO_TOPIC = re.compile(r"message thread not found|TOPIC_CLOSED|TOPIC_DELETED|TOPIC_ID_INVALID", re.IGNORECASE)
+_NOT_TO_EDIT = re.compile(r"message to edit not found|message can't be edited|MESSAGE_ID_INVALID", re.IGNORECASE)
 _BAD_PREVIEW = re.compile(r"WEBPAGE_|web ?page|preview|URL", re.IGNORECASE)
 _BAD_MARKUP = re.compile(r"entit|URL|BUTTON|reply.?markup", re.IGNORECASE)
 
@@ -161,6 +162,11 @@ def preview_is_refused(error: SendError) -> bool:
 def is_unmodified(error: SendError) -> bool:
     """An edit that changes nothing was made before."""
     return "message is not modified" in str(error).lower()  # the library capitalizes descriptions
+
+
+def is_not_to_edit(error: SendError) -> bool:
+    """A definite refusal to edit this message, ever: it was deleted, or is too old."""
+    return error.outcome is Outcome.REFUSED and _NOT_TO_EDIT.search(str(error)) is not None
 
 
 def unreachable(error: TelegramError) -> bool:

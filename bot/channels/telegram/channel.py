@@ -1,17 +1,28 @@
 """Telegram as a Channel: frozen payload -> one Bot API call -> message IDs."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Sequence
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity
+from telegram import (
+    Bot,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    MessageEntity,
+    ReplyParameters,
+)
 from telegram import Message as TelegramMessage
+from telegram.error import BadRequest, InvalidToken
 
-from bot.channels.pace import Pace
+from bot.channels.pace import Pace, Window
 from bot.channels.telegram.api import (
     answered_within,
+    is_not_to_edit,
     is_unmodified,
     markup_is_refused,
     ours,
@@ -30,20 +41,37 @@ logger = logging.getLogger(__name__)
 GENERAL_TOPIC = 1  # posting there works only without naming it
 FIRST_SUPERGROUP = -1_000_000_000_000  # a supergroup or channel 123 has the chat ID -1000000000123
 # https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: about one message a second in a chat
-# (short bursts pass), 20 a minute in a group, 30 a second in all. A burst and what follows stay within a minute's 20.
+# (short bursts pass), 20 a minute in a group, 30 a second in all: a burst and what follows stay within that second.
 CHAT_SECONDS, CHAT_BURST = 1.0, 6
-GROUP_SECONDS, GROUP_BURST = 5.0, 8
-ALL_SECONDS, ALL_BURST = 1 / 15, 15
+GROUP_MOST, GROUP_SECONDS = 20, 61.0  # a minute, and what a message may take to arrive
+ALL_SECONDS, ALL_BURST = 1 / 22, 8
 LONGEST_PAUSE = 3.0  # seconds waited inside a send; a longer wait is the caller's
+EDIT_ROOM = 3  # messages that could go now, for an edit to go: progress never takes the last turns from the answers
+PREVIEW_SECONDS = 5.0  # one that takes longer shows what is over
+DRAFT_IDS = 2**31 - 1  # a draft's ID is a signed number of 32 bits and not 0
 
 
-def shared_pace(clock: Clock) -> Pace:
-    """The pace of one bot over all its chats; every TelegramChannel of the bot gets the same one."""
-    return Pace(clock, ALL_SECONDS, ALL_BURST)
+class Paces:
+    """The paces of one bot: one over all its chats, and those of each chat, which its topics share."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._all = Pace(clock, ALL_SECONDS, ALL_BURST)
+        self._chats: dict[str, tuple[Pace | Window, ...]] = {}
+
+    def of(self, target: str, *, is_private: bool) -> tuple[Pace | Window, ...]:
+        """The chat's own first."""
+        if target not in self._chats:
+            group = () if is_private else (Window(self._clock, GROUP_MOST, GROUP_SECONDS),)
+            self._chats[target] = (Pace(self._clock, CHAT_SECONDS, CHAT_BURST), self._all, *group)
+        return self._chats[target]
 
 
 class TelegramChannel:
-    """A chat, channel or forum topic. Implements `bot.interfaces.Channel`."""
+    """A chat, channel or forum topic. Implements `bot.interfaces.Channel`.
+
+    `interactive`: handlers listen to this bot's updates, so its buttons may be more than links. `paces` are the bot's.
+    """
 
     def __init__(
         self,
@@ -51,28 +79,56 @@ class TelegramChannel:
         bot: Bot,
         clock: Clock,
         style: Literal["classic", "rich"] = "classic",
-        pace: Pace | None = None,
+        paces: Paces | None = None,
+        *,
+        interactive: bool = True,
     ) -> None:
         self.address = address
         self._bot = bot
         self._chat: int | str = address.target if address.target.startswith("@") else int(address.target)
         self._topic = None if address.topic == GENERAL_TOPIC else address.topic
-        self._paces = [Pace(clock, CHAT_SECONDS, CHAT_BURST), *([pace] if pace else [])]
-        if not (isinstance(self._chat, int) and self._chat > 0):
-            self._paces.append(Pace(clock, GROUP_SECONDS, GROUP_BURST))
+        self._interactive = interactive
+        self._is_private = isinstance(self._chat, int) and self._chat > 0
+        self._has_drafts = self._is_private
+        self._paces = (paces or Paces(clock)).of(address.target, is_private=self._is_private)
         if style == "rich":
             logger.warning("rich messages are not supported yet; posting classic ones", extra={"address": str(address)})
 
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
-        return render(documents, linkable=self._message_url("0") is not None)
+        return render(documents, linkable=self._message_url("0") is not None, interactive=self._interactive)
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:  # noqa: ARG002 - no place for a key
         payload = json.loads(message.payload)
         if message.kind is PartKind.LINK:
             return await self._link(message.document, payload, thread)
         await self._turn()
-        async with answered_within(SEND_SECONDS - LONGEST_PAUSE):
-            return await self._post(payload, self._topic)
+        time = asyncio.get_running_loop().time
+        end = time() + SEND_SECONDS - LONGEST_PAUSE
+        if message.replaces and await self._replace(payload, message.replaces):
+            return (message.replaces,)
+        async with answered_within(end - time()):
+            return await self._post(payload, self._topic, message.answers)
+
+    async def edit(self, message_id: str, message: Message) -> None:
+        if wait := max(pace.wait_for(EDIT_ROOM) for pace in self._paces):
+            raise SendError("no turn for an edit now", Outcome.NOT_SENT, retry_after=wait)
+        await self._turn()
+        await self._repeatable(self._edit(json.loads(message.payload), message_id))
+
+    async def preview(self, message: Message) -> bool:
+        """https://core.telegram.org/bots/api#sendmessagedraft, in private chats alone; shown for half a minute."""
+        if not self._has_drafts:
+            return False
+        try:
+            async with answered_within(PREVIEW_SECONDS), ours():
+                return await self._draft(message)
+        except SendError as error:
+            if not isinstance(error.__cause__, BadRequest | InvalidToken):
+                raise
+            # A server older than drafts (404), or a bot that may not make them (400): no later try would do better.
+            logger.info("no drafts here", extra={"address": str(self.address), "reason": str(error.__cause__)})
+            self._has_drafts = False
+            return False
 
     async def find(self, key: str, thread: Thread, since: datetime) -> tuple[str, ...] | None:  # noqa: ARG002 - never asked
         raise SendError("Telegram cannot tell what a bot has posted", Outcome.UNKNOWN)
@@ -87,24 +143,46 @@ class TelegramChannel:
         for pace in self._paces:
             await pace.turn()
 
-    async def _post(self, payload: Payload, topic: int | None) -> tuple[str, ...]:
-        """Posts once; a definite refusal of topic, picture or markup, which posted nothing, leads to a plainer call."""
+    async def _post(self, payload: Payload, topic: int | None, answers: str) -> tuple[str, ...]:
         try:
-            return await self._request(self._message_of(payload, topic))
+            return await self._or_plainer(payload, lambda each: self._message_of(each, topic, answers))
         except SendError as error:
-            if topic is not None and topic_is_gone(error):
-                logger.warning("topic is gone, posting to General", extra={"address": str(self.address)})
-                return await self._post(payload, None)
+            if topic is None or not topic_is_gone(error):
+                raise
+            logger.warning("topic is gone, posting to General", extra={"address": str(self.address)})
+            return await self._post(payload, None, answers)
+
+    async def _replace(self, payload: Payload, message_id: str) -> bool:
+        """Edits a posted message into `payload`; False when there is nothing to edit any more."""
+        try:
+            edit = self._or_plainer(payload, lambda each: self._edit_of(each, int(message_id)))
+            await self._repeatable(edit)
+        except SendError as error:
+            if not is_not_to_edit(error):
+                raise
+            logger.info("message to replace is gone, posting anew", extra={"address": str(self.address)})
+            return False
+        return True
+
+    async def _or_plainer(
+        self, payload: Payload, call: Callable[[Payload], Awaitable[TelegramMessage | bool]]
+    ) -> tuple[str, ...]:
+        """Calls once; a definite refusal of picture or markup, which changed nothing, leads to a plainer call."""
+        try:
+            return await self._request(call(payload))
+        except SendError as error:
+            if is_unmodified(error):  # its words name the markup, too
+                raise
             if preview_is_refused(error) and "preview" in payload:
                 logger.warning("picture refused, posting without it", extra={"address": str(self.address)})
-                return await self._post(_without_preview(payload), topic)
+                return await self._or_plainer(_without_preview(payload), call)
             if markup_is_refused(error) and (payload["entities"] or payload["keyboard"]):
                 logger.warning("markup refused, posting plain text", extra={"address": str(self.address)})
-                return await self._post(payload | {"entities": [], "keyboard": []}, topic)
+                return await self._or_plainer(payload | {"entities": [], "keyboard": []}, call)
             raise
 
     async def _link(self, document: str, payload: Payload, thread: Thread) -> tuple[str, ...]:
-        """Edits the links into a posted message. The edit is idempotent, so an ambiguous one may be repeated."""
+        """Edits the links into a posted message."""
         urls = {key: url for key, sent in thread.sent.items() if (url := self._message_url(sent)) is not None}
         linked = resolved(payload, urls)
         posted = thread.sent.get(document)
@@ -112,23 +190,39 @@ class TelegramChannel:
             logger.info("nothing to link", extra={"address": str(self.address), "document": document})
             return ()
         await self._turn()
+        await self._repeatable(self._edit(linked, posted))
+        return (posted,)
+
+    async def _repeatable(self, edit: Awaitable[tuple[str, ...]]) -> None:
+        """Makes an edit. It is idempotent: an ambiguous one may be repeated, and one that changes nothing is made."""
         try:
             async with answered_within(SEND_SECONDS - LONGEST_PAUSE):
-                return await self._edit(linked, int(posted))
+                await edit
         except SendError as error:
             if is_unmodified(error):
-                return (posted,)
+                return
             if error.outcome is Outcome.UNKNOWN:
                 raise SendError(str(error), Outcome.NOT_SENT) from error
             raise
 
-    async def _edit(self, payload: Payload, message_id: int) -> tuple[str, ...]:
+    async def _edit(self, payload: Payload, message_id: str) -> tuple[str, ...]:
         try:
-            return await self._request(self._edit_of(payload, message_id))
+            return await self._request(self._edit_of(payload, int(message_id)))
         except SendError as error:
             if preview_is_refused(error) and "preview" in payload:
-                return await self._request(self._edit_of(_without_preview(payload), message_id))
+                return await self._request(self._edit_of(_without_preview(payload), int(message_id)))
             raise
+
+    def _draft(self, message: Message) -> Awaitable[bool]:
+        payload = json.loads(message.payload)
+        name = f"{message.document}\n{message.answers}".encode()
+        return self._bot.send_message_draft(
+            int(self._chat),
+            zlib.crc32(name) % DRAFT_IDS + 1,  # the same for the same message: its changes are animated
+            payload["text"],
+            message_thread_id=self._topic,
+            entities=_entities(payload),
+        )
 
     async def _request(self, call: Awaitable[TelegramMessage | bool]) -> tuple[str, ...]:
         try:
@@ -140,7 +234,7 @@ class TelegramChannel:
             raise
         return (str(posted.message_id),) if isinstance(posted, TelegramMessage) else ()
 
-    def _message_of(self, payload: Payload, topic: int | None) -> Awaitable[TelegramMessage]:
+    def _message_of(self, payload: Payload, topic: int | None, answers: str) -> Awaitable[TelegramMessage]:
         return self._bot.send_message(
             self._chat,
             payload["text"],
@@ -149,6 +243,7 @@ class TelegramChannel:
             message_thread_id=topic,
             disable_notification=payload["silent"],
             link_preview_options=_preview(payload),
+            reply_parameters=ReplyParameters(int(answers), allow_sending_without_reply=True) if answers else None,
         )
 
     def _edit_of(self, payload: Payload, message_id: int) -> Awaitable[TelegramMessage | bool]:

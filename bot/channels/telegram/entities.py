@@ -4,6 +4,7 @@ Entities, never a parse mode: nothing that a paper or a model writes can then be
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -21,8 +22,9 @@ _AUTO_LINKS = re.compile(
 _ADDRESS = re.compile(r"\d+(?:\.\d+){3,}")
 _CARD = re.compile(r"\d(?:[ -]?\d){12,}")
 _CARD_PART = 6  # characters; a card's number has at least 13 digits
-# Telegram removes these itself (and a line break inside a span would break the line under it).
-_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\u2028-\u202e\u2066-\u2069\ufeff]|[\ud800-\udfff]")
+# Telegram removes these itself (and a line break inside a span would break the line under it), three accents among
+# them, by which whole lines can be drawn; a letter that has its ring ("å") as one character keeps it.
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\u2028-\u202e\u2066-\u2069\ufeff\u030a\u0333\u033f]|[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def units(text: str) -> int:
 
 def styled(spans: Spans) -> Styled:
     """The text of `spans` with an entity for each look, fit to stand inside a message."""
-    spans = tuple(replace(span, text=_CONTROLS.sub("", span.text.replace("\t", " "))) for span in spans)
+    spans = tuple(replace(span, text=_cleaned(span.text)) for span in spans)
     breaks = _breaks(text_of(spans))
     result, position = Styled(), 0
     for span in spans:
@@ -71,6 +73,10 @@ def styled(spans: Spans) -> Styled:
         result = result + _styled(span, [at - position for at in breaks if position <= at < end])
         position = end
     return result
+
+
+def _cleaned(text: str) -> str:
+    return _CONTROLS.sub("", unicodedata.normalize("NFC", text.replace("\t", " ")))
 
 
 def bold(spans: Spans) -> Spans:

@@ -60,7 +60,7 @@ Pieces = tuple[Piece[Line], ...]
 
 def messages(document: Document) -> tuple[Styled, ...]:
     """The texts of the document's messages, at least one; each repeats the title, numbered, where there are several."""
-    pieces = tuple(_pieces(document))
+    pieces = tuple(_pieces(document)) or tuple(_cut(bold(_title(document)), Line(Styled())))
     chunks = pack(pieces, (TEXT_UNITS, ENTITIES))
     if len(chunks) == 1:
         return (_assemble(chunks[0]),)
@@ -122,9 +122,11 @@ def _stack(lines: Sequence[Line]) -> Styled:
 
 
 def _pieces(document: Document) -> Iterator[Piece[Line]]:
-    yield from _cut(bold(_title(document)), Line(Styled()))
-    # What follows a heading belongs to it, and so do the first words to the title; under a heading they stand close.
-    below: Literal["title", "heading"] | None = "title"
+    below: Literal["title", "heading"] | None = None
+    if document.title:  # a mere line has none
+        yield from _cut(bold(_title(document)), Line(Styled()))
+        # What follows a heading belongs to it, and so do the first words to the title; under one they stand close.
+        below = "title"
     quote = ""
     for number, block in enumerate(document.blocks):
         for piece in _block(block, str(number), document.language):

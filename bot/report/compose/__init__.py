@@ -1,13 +1,36 @@
-"""Report, deep dive, ranking -> Document: what a reader sees, before any platform (pure, all words from `Texts`)."""
+"""Report, deep dive, ranking, answer -> Document: what a reader sees, before any platform (pure, words of `Texts`)."""
 
 from bot.models import Report
+from bot.report.compose.answer import answer, said
+from bot.report.compose.chat import Found, Status, found, line, status, usage, waiting
 from bot.report.compose.day import DIGEST, digest, note
 from bot.report.compose.dive import deep_dive
-from bot.report.compose.ranked import TOP, ranking
+from bot.report.compose.ranked import TOP, WEEK, Page, page, ranking, week_of
 from bot.report.document import NO_LINKS, Document, Links
 from bot.texts import Texts
 
-__all__ = ["DIGEST", "TOP", "deep_dive", "digest", "note", "ranking", "report"]
+__all__ = [
+    "DIGEST",
+    "TOP",
+    "WEEK",
+    "Found",
+    "Page",
+    "Status",
+    "answer",
+    "deep_dive",
+    "digest",
+    "found",
+    "line",
+    "note",
+    "page",
+    "ranking",
+    "report",
+    "said",
+    "status",
+    "usage",
+    "waiting",
+    "week_of",
+]
 
 
 def report(made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None) -> tuple[Document, ...]:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from bot.models import AnalystKind, Ranked, Report
 from bot.report import document
 from bot.report.compose.parts import SEPARATOR, footer, notice, page_button, part_label, plain
-from bot.report.compose.ranked import failures, rows
+from bot.report.compose.ranked import dive_buttons, failures, page_action, rows
 from bot.report.document import NO_LINKS, Document, Links, Span, Spans
 from bot.report.inline import title_spans, visible
 from bot.texts import Texts
 
 DIGEST = "digest"
+OFFERED = 5  # papers that a button under the digest deep-dives
 SAMPLE = "sample"  # the origin of the bundled day of invented papers
 
 
@@ -36,7 +37,25 @@ def digest(made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | N
         texts("digest.summary", day=made.key.day, **counts),
         texts.language,
         part_label(texts),
-        page_button(texts, links.report(made.key)),
+        _buttons(made, texts, links),
+    )
+
+
+def _buttons(made: Report, texts: Texts, links: Links) -> tuple[document.Button, ...]:
+    """Deep dives of the next best papers, the ranking page by page, and the web page."""
+    dived = {dive.paper.arxiv_id.id for dive in made.deep_dives}
+    others = [
+        button
+        for position, entry in enumerate(made.ranking.entries, start=1)
+        if entry.paper.arxiv_id.id not in dived
+        for button in dive_buttons((entry,), position, texts.language)
+    ]
+    first_page = page_action(str(made.key.day), texts.language, None, 0)
+    whole = document.Button(texts("button.ranking"), action=first_page, row=1)
+    return (
+        *others[:OFFERED],
+        whole,
+        *(replace(button, row=1) for button in page_button(texts, links.report(made.key))),
     )
 
 

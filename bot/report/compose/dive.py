@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from bot.models import AnalystKind, Basis, DeepDive, Point, PointKind, ReportKey, Score
+from bot.models import AnalystKind, Basis, DeepDive, ReportKey, Score
 from bot.report import document
 from bot.report.compose.parts import band, footer, notice, page_button, part_label, plain
 from bot.report.compose.picture import picture
-from bot.report.compose.places import left_out, mark
+from bot.report.compose.proof import items, proof
 from bot.report.document import NO_LINKS, Document, Links, Span, Spans, is_web_url, text_of
-from bot.report.inline import spans, title_spans, visible
+from bot.report.inline import title_spans, visible
 from bot.texts import Texts
 
 AUTHORS_SHOWN = 3
@@ -34,10 +34,11 @@ def deep_dive(
     blocks: list[document.Block] = [] if head is None else [head]
     blocks += [document.Fields(_facts(dive, score, texts)), *_warnings(dive, texts)]
     blocks += [
-        document.Section(section.key, visible(section.title), (_points(section.points, dive, texts),))
+        document.Section(section.key, visible(section.title), (items(section.points, dive, texts),))
         for section in dive.sections
     ]
-    blocks.append(footer(_proof(dive, texts)))
+    stands = [point for section in dive.sections for point in section.points]
+    blocks.append(footer(proof(stands, dive.points, dive, texts)))
     name = text_of(title)
     page = links.paper(paper.arxiv_id.id) if report is None else links.report(report, paper.arxiv_id.id)
     return Document(
@@ -51,8 +52,16 @@ def deep_dive(
             document.Button(texts("button.arxiv"), paper.arxiv_id.abs_url),
             document.Button(texts("button.pdf"), paper.arxiv_id.pdf_url),
             *page_button(texts, page),
+            *_opinions(paper.arxiv_id.id, texts),
         ),
     )
+
+
+def _opinions(arxiv_id: str, texts: Texts) -> Iterable[document.Button]:
+    """What a reader can say of a deep dive; `handlers.parsing` reads these actions."""
+    yield document.Button("👍", action=f"vote up {arxiv_id}", row=1)
+    yield document.Button("👎", action=f"vote down {arxiv_id}", row=1)
+    yield document.Button(texts("button.again"), action=f"again {arxiv_id} {texts.language}", row=1)
 
 
 def _facts(dive: DeepDive, score: Score | None, texts: Texts) -> tuple[tuple[str, Spans], ...]:
@@ -103,21 +112,3 @@ def _warnings(dive: DeepDive, texts: Texts) -> Iterable[document.Note]:
     for flag in dive.flags:
         if flag in texts:
             yield notice(texts(flag), "warning")
-
-
-def _points(points: Sequence[Point], dive: DeepDive, texts: Texts) -> document.Items:
-    return document.Items(tuple(document.Item(spans(point.text), mark(point, dive, texts)) for point in points))
-
-
-def _proof(dive: DeepDive, texts: Texts) -> Iterable[str]:
-    points = dive.points
-    stated = sum(point.kind is PointKind.STATED for section in dive.sections for point in section.points)
-    counts = {"stated": stated, "inferred": points.verified - stated}
-    yield texts("dive.proof", verified=points.verified, written=points.written, **counts)
-    if points.repaired:
-        yield texts("dive.repaired", count=points.repaired)
-    if points.dropped:
-        yield texts("dive.dropped", count=points.dropped)
-    if (places := left_out(dive, texts)) is not None:
-        yield places
-    yield texts("digest.model", model=visible(dive.model)) if dive.model else texts("digest.no_model")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from bot.models import ARXIV, ArxivId, Basis, DeepDive, Point, PointKind, Section
+from bot.models import ARXIV, Answer, ArxivId, Basis, DeepDive, Point, PointKind, Section
 from bot.report import document
 from bot.report.compose.parts import beginning
 from bot.report.document import is_web_url
@@ -20,19 +20,22 @@ _LEVELS = (".SS", ".SSS")  # LaTeXML's anchors of subsections
 _ROMAN = re.compile(r"[IVX]+(?![A-Za-z.])")  # "IV-B" is a section of the paper; every other letter names an appendix
 _SUBSECTION = re.compile(r"(?P<parent>.+)[.\-][^.\-]+")
 
+Made = DeepDive | Answer
+"""What was read of a paper and said of it, point by point."""
 
-def mark(point: Point, dive: DeepDive, texts: Texts) -> document.Mark:
+
+def mark(point: Point, made: Made, texts: Texts) -> document.Mark:
     """What the point rests on, and where that stands."""
     if point.kind is PointKind.INFERRED:
         return document.Mark(texts("mark.inferred"), inferred=True)
     quote = visible(point.quote) or None
-    if dive.basis is Basis.ABSTRACT or point.section == ABSTRACT:
-        return document.Mark(texts("mark.abstract"), inferred=False, quote=quote, href=dive.paper.arxiv_id.abs_url)
-    place = next((section for section in dive.outline if section.id == point.section), None)
+    if made.basis is Basis.ABSTRACT or point.section == ABSTRACT:
+        return document.Mark(texts("mark.abstract"), inferred=False, quote=quote, href=made.paper.arxiv_id.abs_url)
+    place = next((section for section in made.outline if section.id == point.section), None)
     if place is None:
         return document.Mark(point.section, inferred=False, quote=quote)
     # A PDF opens on its first page whatever the link says, and Markdown is no page at all.
-    href = section_url(dive.paper.arxiv_id, place) if dive.basis is Basis.HTML else None
+    href = section_url(made.paper.arxiv_id, place) if made.basis is Basis.HTML else None
     return document.Mark(_label(place, texts), inferred=False, quote=quote, href=href)
 
 
@@ -51,10 +54,10 @@ def _computed(number: str) -> str:
     return anchor + "".join(f"{level}{part}" for level, part in zip(_LEVELS, deeper, strict=False))
 
 
-def left_out(dive: DeepDive, texts: Texts) -> str | None:
+def left_out(made: Made, texts: Texts) -> str | None:
     """The sections that were not read in full, neighbours as one range: "not read in full: §2, App. A–C"."""
-    missing = {section.id for section in dive.outline} & set(dive.left_out)
-    names = [_name(run, texts) for run in _runs(dive.outline, missing)]
+    missing = {section.id for section in made.outline} & set(made.left_out)
+    names = [_name(run, texts) for run in _runs(made.outline, missing)]
     if not names:
         return None
     joint = texts("digest.listing")

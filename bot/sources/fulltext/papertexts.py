@@ -44,6 +44,9 @@ class AbstractTexts:
     async def fetch(self, paper: Paper) -> FullText:
         return FullText(paper.arxiv_id, Basis.ABSTRACT, (Section("S0", "", "Abstract", paper.abstract),))
 
+    async def kept(self, paper: Paper) -> FullText:
+        return await self.fetch(paper)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -117,6 +120,10 @@ class PaperTexts:
         if running is None:
             running = self._running[paper.arxiv_id] = _Running(asyncio.create_task(self._fetch(paper)))
         return await self._wait(paper.arxiv_id, running)
+
+    async def kept(self, paper: Paper) -> FullText | None:
+        found = await self._shelf.look(paper.arxiv_id)
+        return found.text if found and found.serves else None
 
     async def _wait(self, key: ArxivId, running: _Running) -> FullText:
         """Waits for the task; one asker who gives up does not take it from the others, the last one does."""

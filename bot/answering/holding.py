@@ -1,0 +1,120 @@
+"""The message that holds an answer's place: it says what is being done, and then becomes the answer.
+
+Where the platform can show something for a while without posting it, that is shown instead.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from bot import delivery, texts
+from bot.answering.entries import Entry
+from bot.delivery import Courier, Patience, Trouble
+from bot.errors import BotError, SendError
+from bot.interfaces import Store
+from bot.models import Address, Message, Part, PartState
+from bot.report import compose
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 0.25  # an answer that takes longer gets a message that says what is being done
+PROGRESS_SECONDS = 3.0  # between two edits in a chat; both platforms ask for that much
+PREVIEW_SECONDS = 20.0  # what a platform only shows for a while is gone after 30
+PLACES_HELD = 3  # messages about progress in one chat at once: it takes some 20 messages a minute, answers included
+QUICKLY = Patience(tries=1, all_waits=0.0)  # a message about progress is not worth a second try
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How long things take in a chat, in seconds."""
+
+    grace: float = GRACE_SECONDS
+    progress: float = PROGRESS_SECONDS
+    preview: float = PREVIEW_SECONDS
+
+
+@dataclass(slots=True)
+class Holding:
+    """Holds places. `entries` are those under way, `steps` how far each job is: step, how much is done, of how much."""
+
+    store: Store
+    courier: Courier
+    rhythm: Rhythm
+    entries: Mapping[str, Entry]
+    steps: Mapping[str, tuple[str, int, int]]
+    _edited_at: dict[Address, float] = field(default_factory=dict)
+
+    async def held_before(self, entry: Entry) -> str:
+        """The message that an earlier process posted for this request."""
+        key = delivery.placeholder_key(entry.request)
+        return await self._posted(key) if await self.store.delivery(key) else ""
+
+    async def hold(self, entry: Entry) -> None:
+        """Says what is being done, where the chat has room for that."""
+        if entry.place:
+            entry.stands.set()
+        elif not entry.answered.done() and not await self._previewed(entry):
+            if not entry.is_next or not self._has_room(entry):
+                return
+            key = delivery.placeholder_key(entry.request)
+            channel, now = self.courier.channels(entry.request.address), self.courier.clock.now()
+            entry.shown, entry.shown_at = self._progress_message(entry), self.courier.clock.monotonic()
+            self._edited_at[entry.request.address.chat] = entry.shown_at
+            await self.store.plan(None, delivery.plan_messages(key, channel, [entry.shown], entry.request, now))
+            entry.place = await self._posted(key)
+            if entry.place:
+                entry.stands.set()
+
+    async def _posted(self, key: str) -> str:
+        """The ID of a placeholder, posted now where it was not; "" where it could not be: then it never will."""
+        quick = replace(self.courier, tell=_tell_nobody, patience=QUICKLY)
+        try:
+            await delivery.deliver(key, quick)
+        except BotError as error:
+            logger.info("no place held: %s", error, extra={"delivery": key})
+        parts: tuple[Part, ...] = await self.store.delivery(key)
+        if parts and parts[0].state is PartState.SENT and parts[0].message_ids:
+            return parts[0].message_ids[0]
+        await delivery.drop(key, self.store, self.courier.clock.now())
+        return ""
+
+    def _has_room(self, entry: Entry) -> bool:
+        """One message for all who wait for the same in a chat, and not too many in all."""
+        chat = entry.request.address.chat
+        held = [other for other in self.entries.values() if other.place and other.request.address.chat == chat]
+        return len(held) < PLACES_HELD and all(other.request.job != entry.request.job for other in held)
+
+    async def show_progress(self, entry: Entry) -> None:
+        message, now = self._progress_message(entry), self.courier.clock.monotonic()
+        if entry.previewed:
+            if message != entry.shown or now - entry.shown_at >= self.rhythm.preview:
+                await self._previewed(entry)
+            return
+        chat = entry.request.address.chat
+        if not entry.place or message == entry.shown or now - self._edited_at.get(chat, 0.0) < self.rhythm.progress:
+            return
+        self._edited_at[chat] = now
+        try:
+            await self.courier.channels(entry.request.address).edit(entry.place, message)
+            entry.shown = message
+        except SendError as error:
+            logger.info("progress not shown: %s", error, extra={"request": entry.request.code})
+
+    async def _previewed(self, entry: Entry) -> bool:
+        message = self._progress_message(entry)
+        try:
+            entry.previewed = await self.courier.channels(entry.request.address).preview(message)
+        except SendError as error:
+            logger.info("progress not shown: %s", error, extra={"request": entry.request.code})
+        entry.shown, entry.shown_at = message, self.courier.clock.monotonic()
+        return entry.previewed
+
+    def _progress_message(self, entry: Entry) -> Message:
+        step, done, total = self.steps.get(entry.request.job, ("begun", 0, 0))
+        document = compose.waiting(entry.request, step, done, total, texts.load(entry.request.language))
+        [message, *_] = self.courier.channels(entry.request.address).render([document])
+        return replace(message, answers=entry.request.reply_to)
+
+
+async def _tell_nobody(trouble: Trouble) -> None:
+    """A lost message about progress is nobody's trouble."""
