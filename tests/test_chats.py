@@ -336,7 +336,13 @@ def check_telegram(world: World, crowd: Crowd) -> None:
     waiting = sum(
         m.text.startswith("⏳") for chat in {chat for chat, _ in crowd.typed} for m in world.telegram.messages(chat)
     )
-    unknown = sum(state == "unknown" for key, state in states.items() if key.startswith("wait/"))
+    unknown = len(
+        rows(
+            world,
+            "SELECT key FROM part WHERE platform = 'telegram' AND key LIKE 'wait/%'"
+            " AND (state = 'unknown' OR state = 'dropped' AND error = 'the process that sent it ended')",
+        )
+    )
     assert waiting <= unknown, "no message about progress stays, but those whose fate nobody knows"
 
 
