@@ -49,7 +49,8 @@ injection-live: $(LIVE)  ## attacks on a real model: the configured one, else a 
 
 lock:  ## choose the exact versions anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock
-	$(LOCK) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(LOCK) --extra otel -c requirements.lock pyproject.toml -o requirements-otel.lock
+	$(LOCK) --extra dev -c requirements-otel.lock pyproject.toml -o requirements-dev.lock
 	printf '%s\n' $(SMALL_MODEL) | $(LOCK) --no-deps - -o requirements-live.lock
 
 clean:  ## remove .venv, caches and the demo's pages

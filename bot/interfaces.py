@@ -119,6 +119,18 @@ class LLM(Protocol):
         """The most input tokens that the model is known to take, None where nobody knows. May load its library."""
 
 
+class RunningModel(LLM, Protocol):
+    """A model with a life of its own: what the wiring and `paperboy check` need of it besides asking."""
+
+    async def warm_up(self) -> None:
+        """Whatever makes the first call slow is done now. Safe to repeat and to run beside anything."""
+
+    async def probe(self) -> Sequence[Finding]:
+        """Does it answer as the settings want it? Costs a call or two."""
+
+    async def aclose(self) -> None: ...
+
+
 Progress = Callable[[str, int, int], None]
 """Called with a step, how much of it is done, and how much there is. A report's steps are "list", "score" and
 "deep_dive"; those of reading one paper "fetch", "read" (of so many sections) and "check" (of so many quotes).
@@ -390,6 +402,27 @@ class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Req
 
     async def check(self) -> Sequence[Finding]:
         """What its operator should mend; may take seconds. Raises StoreError where it is damaged."""
+
+
+class Telemetry(Protocol):
+    """What an operator's dashboards show. Names and labels are those of the table in `bot.telemetry`; never raises."""
+
+    def count(self, name: str, by: float = 1.0, **labels: str) -> None:
+        """Adds `by` (at least 0) to a counter."""
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Says how much of something there is now."""
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Adds a duration to a histogram."""
+
+
+class NoTelemetry:
+    """Nobody watches."""
+
+    def count(self, name: str, by: float = 1.0, **labels: str) -> None: ...
+    def gauge(self, name: str, value: float, **labels: str) -> None: ...
+    def observe(self, name: str, seconds: float, **labels: str) -> None: ...
 
 
 Job = Callable[[Mapping[str, str]], Awaitable[None]]

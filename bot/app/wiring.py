@@ -17,7 +17,7 @@ from bot.app.stores import opened_store
 from bot.app.upstreams import Upstreams
 from bot.clock import SystemClock
 from bot.daily import Daily
-from bot.interfaces import Clock, FullTexts, Source, Store
+from bot.interfaces import Clock, FullTexts, NoTelemetry, RunningModel, Source, Store, Telemetry
 from bot.lists import DayLists
 from bot.llm import LiteLLM, ModelOptions
 from bot.models import Address, ChannelPlan, PlatformName, Profile
@@ -35,7 +35,7 @@ CONSOLE = ChannelSettings(name="console", platform="console")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a command may replace: the source of lists, the store's file, arXiv's API, the full texts, the clock.
+    """What a command may replace: list source, store file, arXiv API, full texts, model, clock.
 
     `metadata` False: arXiv's API is not asked.
     """
@@ -44,6 +44,7 @@ class Parts:
     store: Path | None = None
     metadata: bool = True
     full_texts: FullTexts | None = None
+    llm: RunningModel | None = None
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -57,10 +58,11 @@ class App:
     clock: Clock
     store: Store
     session: aiohttp.ClientSession
-    llm: LiteLLM | None
+    llm: RunningModel | None
     reporter: Reporter
     ondemand: OnDemand
     links: Links
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
 
 
 @asynccontextmanager
@@ -74,7 +76,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
         upstreams = await stack.enter_async_context(
             Upstreams.opened(settings.sources, clock, store, user_agent(settings))
         )
-        llm = LiteLLM(model_options(settings.llm), store, clock) if settings.llm.model else None
+        llm = parts.llm or (LiteLLM(model_options(settings.llm), store, clock) if settings.llm.model else None)
         if llm:
             stack.push_async_callback(llm.aclose)
         reporter = Reporter(
