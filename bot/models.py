@@ -598,6 +598,18 @@ class Part:
     planned_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who does something that only one process may do, and until when, as the store's clock goes.
+
+    `before` is the owner from whom it was taken because their time had run out, "" where nobody had it.
+    """
+
+    owner: str
+    until: datetime
+    before: str = ""
+
+
 class DeliveryState(StrEnum):
     """The worst of a delivery's parts: sent < late < unknown < failed."""
 

@@ -81,6 +81,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
                 FROM json_each(content, '$.entries')), '')) AS BLOB)
             FROM ranking""",
     ),
+    (
+        """CREATE TABLE lease (
+            name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL, before TEXT NOT NULL) STRICT""",
+    ),
 )
 
 
