@@ -208,7 +208,7 @@ async def whose(taken: Awaitable[Lease]) -> tuple[str, str]:
 
 async def standing(store: RedisStore) -> tuple[str, str] | None:
     lease = await store.lease("poll")
-    return lease and (lease.owner, lease.before)
+    return (lease.owner, lease.before) if lease else None
 
 
 LATER = LEASE + timedelta(seconds=1)

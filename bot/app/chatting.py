@@ -1,8 +1,11 @@
 """What answers in chats: the desk, and on each platform the handlers that hand things to it."""
 
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import uuid4
 
 from aiohttp import web
 
@@ -12,6 +15,7 @@ from bot.app.places import Clients, Places
 from bot.app.wiring import App
 from bot.daily import Daily
 from bot.interfaces import Engine, Progress
+from bot.leading import Candidate, Leading
 from bot.limits import Limits, Slots
 from bot.models import PlatformName
 from bot.requests import Request
@@ -20,13 +24,15 @@ from handlers.commands import COMMANDS, SAY, Command
 from handlers.desk import FrontDesk
 from handlers.means import Chats, Means, Model
 
+TELEGRAM_POLLER = "telegram"  # the lease of the process that polls
+
 
 class Handlers(Protocol):
     """A platform's."""
 
     @property
     def state(self) -> str:
-        """For `/readyz`: ok, in trouble, or unknown."""
+        """For `/readyz`: ok, standby, in trouble, or unknown."""
 
     async def run(self) -> None:
         """Hears what is asked until it is cancelled."""
@@ -125,7 +131,14 @@ def _telegram(app: App, desk: FrontDesk, clients: Clients) -> Handlers:
         admins=settings.admins,
         chats=_telegram_chats(app),
     )
-    return TelegramHandlers(clients.telegram, desk, app.clock, options)
+    candidate = Candidate(TELEGRAM_POLLER, _process(), settings.lease_seconds)
+    leading = Leading(candidate, app.store, app.clock, app.telemetry)
+    return TelegramHandlers(clients.telegram, desk, app.clock, options, leading)
+
+
+def _process() -> str:
+    """A name that no other process has, ever; the log of whoever takes over tells it."""
+    return f"{platform.node()}/{os.getpid()}/{uuid4().hex[:8]}"
 
 
 def _telegram_chats(app: App) -> tuple[int, ...]:
