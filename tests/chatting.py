@@ -105,7 +105,7 @@ async def a_town(
 @asynccontextmanager
 async def a_bot(world: World) -> AsyncIterator[Bot]:
     """A process that hears on both platforms; it is killed when it is left running."""
-    bot = await _started(world)
+    bot = await started(world, world.folder / "log.txt")
     try:
         await _hears(bot)
         yield bot
@@ -114,8 +114,8 @@ async def a_bot(world: World) -> AsyncIterator[Bot]:
             await bot.dies()
 
 
-async def _started(world: World) -> Bot:
-    log = world.folder / "log.txt"
+async def started(world: World, log: Path) -> Bot:
+    """A process that logs to a file of its own."""
     with log.open("ab") as written:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
