@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -66,6 +67,7 @@ class Chatting:
             limits=limits,
             model=Model(app.settings.llm.model, app.settings.llm.daily_budget_usd),
             cancel=answering.cancel,
+            send=partial(_send, engine),
             list_day=app.settings.report.list_day,
         )
         works.update({command.name: _work(command, means) for command in (*COMMANDS, SAY)})
@@ -99,6 +101,10 @@ def chats(app: App) -> Chats:
 def _limits(settings: Settings) -> Limits:
     limits = settings.limits
     return Limits(limits.per_user_per_day, limits.cooldown_seconds, limits.jobs, limits.jobs_per_chat)
+
+
+async def _send(engine: Engine, delivery: str) -> None:
+    await engine.submit("deliver", f"deliver:{delivery}", {"delivery": delivery})
 
 
 def _work(command: Command, means: Means) -> Work:
