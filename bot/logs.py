@@ -113,7 +113,7 @@ def start(level: int, secrets: Sequence[str], form: Form = "text") -> None:
 
 
 def form_of(setting: Literal["auto", "text", "json"], *, serves: bool) -> Form:
-    """`auto` is text on a terminal and for a command that ends by itself, JSON for one that serves (`run`) elsewhere."""
+    """`auto`: JSON for a command that `serves` (`run`) without a terminal, text for all others."""
     if setting != "auto":
         return setting
     return "json" if serves and not sys.stderr.isatty() else "text"
