@@ -25,7 +25,7 @@ Spans = Callable[..., AbstractContextManager[None]]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
-FLUSH_SECONDS = 1.0  # at the end, for what was not sent yet; a part of the 10 s that an end may take
+FLUSH_SECONDS = 0.2  # at the end, for the last seconds' spans; a part of the 10 s that `bot.app.ending` adds up
 
 
 @asynccontextmanager
