@@ -30,6 +30,7 @@ BELOW = set().union(*LAYERS[LAYERS.index(OUTSIDE) + 1 :])
 # What an adapter may know of ours, besides itself.
 KNOWN_OUTSIDE = {
     "bot.tokens",
+    "bot.context",
     "bot.models",
     "bot.requests",
     "bot.report.document",
@@ -115,6 +116,8 @@ VIOLATIONS = [
     ("core", "bot/texts/__init__.py", "socket"),
     ("core", "prompts/__init__.py", "httpx"),
     ("core", "config/settings.py", "urllib3"),
+    ("core", "bot/context.py", "structlog"),
+    ("layers", "bot/context.py", "bot.models"),
     ("settings", "bot/daily.py", "config"),
     ("settings", "bot/web/site.py", "config.settings"),
     ("settings", "bot/channels/telegram/__init__.py", "config.settings"),
