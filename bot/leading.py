@@ -8,7 +8,7 @@ itself asks (`confirm`) where it sees that somebody else does it, too.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any
@@ -27,11 +27,15 @@ DROP_SECONDS = 0.5  # for a store that hangs at the end: the lease runs out by i
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Who stands for the lease `name`: `owner` is this process, under a name that no other one has, ever."""
+    """Who stands for the lease `name`: `owner` is this process, under a name that no other one has, ever.
+
+    `has_ended` knows of an owner that it has surely ended: its lease need not be waited for.
+    """
 
     name: str
     owner: str
     seconds: float = LEASE_SECONDS
+    has_ended: Callable[[str], bool] = lambda _: False
 
 
 class Standing(Enum):
@@ -131,8 +135,12 @@ class Leading:
         started, now = self._clock.monotonic(), self._clock.now()
         name, owner, seconds = self._candidate.name, self._candidate.owner, self._candidate.seconds
         before = self._standing
+        until = now + timedelta(seconds=seconds)
         try:
-            lease = await self._store.take_lease(name, owner, now, now + timedelta(seconds=seconds))
+            lease = await self._store.take_lease(name, owner, now, until)
+            if lease.owner != owner and self._candidate.has_ended(dead := lease.owner):
+                await self._store.drop_lease(name, dead)
+                lease = replace(await self._store.take_lease(name, owner, now, until), before=dead)
         except StoreError as error:
             self._standing = Standing.UNKNOWN
             if before is not Standing.UNKNOWN:
@@ -151,7 +159,7 @@ class Leading:
         if before and before != self._succeeded:
             logger.warning("took over", extra={"lease": self._candidate.name, "from": before})
             self._telemetry.count("lease_takeovers", lease=self._candidate.name)
-        self._succeeded = before
+            self._succeeded = before
 
     def _tell_another(self, owner: str, before: Standing | None) -> None:
         if self._leads:

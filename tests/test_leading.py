@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.app.process import process_name, surely_ended
 from bot.clock import SystemClock
 from bot.errors import StoreError
 from bot.interfaces import Leases, NoTelemetry
@@ -151,6 +154,40 @@ async def test_who_dies_is_replaced_when_the_lease_has_run_out_and_that_is_count
         assert two.telemetry.counted == [("lease_takeovers", "poll")]
         [record] = [record for record in caplog.records if record.message == "took over"]
         assert record.__dict__["from"] == "one"
+
+
+async def test_a_lease_of_a_process_that_has_surely_ended_is_not_waited_for(store: SqliteStore):
+    """The same machine's: a bot that was killed and started again."""
+    now = SystemClock().now()
+    await store.take_lease("poll", "dead", now, now + timedelta(hours=1))
+    telemetry = Counting()
+    candidate = Candidate("poll", "one", SECONDS, has_ended=lambda owner: owner == "dead")
+    leading = Leading(candidate, store, SystemClock(), telemetry)
+    works = asyncio.Event()
+
+    async def work() -> None:
+        works.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(leading.run(work))
+    await asyncio.wait_for(works.wait(), SECONDS)
+    await asyncio.sleep(SECONDS)  # renewed meanwhile
+    assert telemetry.counted == [("lease_takeovers", "poll")]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def test_of_a_process_it_is_known_here_alone_whether_it_has_ended():
+    mine = process_name()
+    assert process_name() != mine
+    with subprocess.Popen(["/bin/true"]) as child:
+        child.wait()
+    place, _, _ = mine.rpartition("/")[0].rpartition("/")
+    assert surely_ended(f"{place}/{child.pid}/abcd"), "gone"
+    assert surely_ended(mine), "before us, under our number"
+    assert not surely_ended(f"{place}/{os.getppid()}/abcd"), "alive"
+    assert not surely_ended(f"elsewhere/00000000/{child.pid}/abcd")
+    assert not surely_ended("nonsense")
 
 
 async def test_who_wakes_after_its_lease_takes_no_further_step_and_stops(store: SqliteStore):

@@ -1,18 +1,16 @@
 """What answers in chats: the desk, and on each platform the handlers that hand things to it."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
-from uuid import uuid4
 
 from aiohttp import web
 
 from bot import texts
 from bot.answering import Answering, Work
 from bot.app.places import Clients, Places
+from bot.app.process import process_name, surely_ended
 from bot.app.wiring import App
 from bot.daily import Daily
 from bot.interfaces import Engine, Progress
@@ -137,14 +135,9 @@ def _telegram(app: App, desk: FrontDesk, clients: Clients) -> Handlers:
         admins=settings.admins,
         chats=_telegram_chats(app),
     )
-    candidate = Candidate(TELEGRAM_POLLER, _process(), settings.lease_seconds)
+    candidate = Candidate(TELEGRAM_POLLER, process_name(), settings.lease_seconds, surely_ended)
     leading = Leading(candidate, app.store, app.clock, app.telemetry)
     return TelegramHandlers(clients.telegram, desk, app.clock, options, leading)
-
-
-def _process() -> str:
-    """A name that no other process has, ever; the log of whoever takes over tells it."""
-    return f"{platform.node()}/{os.getpid()}/{uuid4().hex[:8]}"
 
 
 def _telegram_chats(app: App) -> tuple[int, ...]:
