@@ -13,8 +13,11 @@ from bot.errors import StoreError
 from bot.store.sqlite_file import SqliteFile
 
 Work = Callable[[sqlite3.Connection], object]
-# A chosen paper of a report that is not there: only the commit itself notices.
-ORPHAN = ("PRAGMA defer_foreign_keys = ON", "INSERT INTO chosen VALUES ('2026-02-25', 'default', 'zh', 1, '2602.1')")
+# A child of a note that is not there: only the commit itself notices.
+ORPHAN = (
+    "CREATE TABLE child (parent TEXT REFERENCES note (key) DEFERRABLE INITIALLY DEFERRED) STRICT",
+    "INSERT INTO child VALUES ('nobody')",
+)
 
 
 @pytest.fixture
@@ -84,7 +87,9 @@ async def test_a_read_sees_the_writes_that_were_asked_for_before_it(file: Sqlite
     [
         broken,
         then(note("twice"), "INSERT INTO note (key, value) VALUES ('twice', 'again')"),
-        then(note("gone"), "INSERT OR ROLLBACK INTO note VALUES ('gone', 'again')"),  # undoes the others' work as well
+        then(
+            note("gone"), "INSERT OR ROLLBACK INTO note (key, value) VALUES ('gone', 'again')"
+        ),  # undoes the others' work as well
         then(note("late"), *ORPHAN),
     ],
     ids=["ours", "statement", "rollback", "commit"],
