@@ -439,7 +439,7 @@ def test_the_container_file_is_clean():
 def test_the_container_gets_every_package_and_nobodys_settings():
     copied = set(re.findall(r"^COPY (\S+) \./", text_of(REPO / "Dockerfile"), re.MULTILINE))
     ignored = text_of(REPO / ".dockerignore").splitlines()
-    assert copied == {*PACKAGES, "requirements.lock"}
+    assert copied == {*PACKAGES, "requirements.lock", "requirements-otel.lock"}
     assert ignored[0] == "*"
     assert {f"!{name}" for name in copied} == {line for line in ignored if line.startswith("!")}
     assert ignored.index("config/config.toml") > ignored.index("!config")
