@@ -89,7 +89,7 @@ async def test_a_read_sees_the_writes_that_were_asked_for_before_it(file: Sqlite
         then(note("twice"), "INSERT INTO note (key, value) VALUES ('twice', 'again')"),
         then(
             note("gone"), "INSERT OR ROLLBACK INTO note (key, value) VALUES ('gone', 'again')"
-        ),  # undoes the others' work as well
+        ),  # undoes the others', too
         then(note("late"), *ORPHAN),
     ],
     ids=["ours", "statement", "rollback", "commit"],
