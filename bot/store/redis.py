@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 
+from bot.interfaces import NoTelemetry, Telemetry
 from bot.models import ArxivId, Finding, FullText, KeptText
 from bot.store import redis_kept as kept
 from bot.store.content import NANOS, from_json, micros, moment, most_nanos, nanos, to_json
@@ -56,10 +57,14 @@ class RedisStore(RedisLedger, RedisRequests, RedisDays, RedisDump):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, password: str | None = None, namespace: str = NAMESPACE
+        cls,
+        url: str,
+        password: str | None = None,
+        namespace: str = NAMESPACE,
+        telemetry: Telemetry = NoTelemetry(),
     ) -> "AsyncIterator[RedisStore]":
         """Connects for the time of the context. Raises SettingsError for a URL that is none, StoreError."""
-        async with RedisServer.open(url, password, namespace) as server:
+        async with RedisServer.open(url, password, namespace, telemetry) as server:
             yield cls(server)
 
     async def ping(self) -> None:

@@ -22,6 +22,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from bot.errors import StoreError
+from bot.interfaces import NoTelemetry, Telemetry
 from bot.store import redis_kept as kept
 from bot.store.redis_url import password_in, place, wrong_url
 
@@ -107,20 +108,25 @@ _BY_CLASS: Mapping[type[Exception], tuple[str, bool]] = {
 class RedisServer:
     """A connected server, and a namespace on it."""
 
-    def __init__(self, client: "Redis", place: str, namespace: str) -> None:
+    def __init__(self, client: "Redis", place: str, namespace: str, telemetry: Telemetry = NoTelemetry()) -> None:
         self.place = place
+        self._telemetry = telemetry
         self.prefix = f"{namespace}:"
         self._client = client
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, password: str | None = None, namespace: str = NAMESPACE
+        cls,
+        url: str,
+        password: str | None = None,
+        namespace: str = NAMESPACE,
+        telemetry: Telemetry = NoTelemetry(),
     ) -> "AsyncIterator[RedisServer]":
         """Connects, for the time of the context. Raises SettingsError for a URL that is none, StoreError."""
         pool = _pool(url, password)
         client = Redis(connection_pool=pool)
-        server = cls(client, place(url), namespace)
+        server = cls(client, place(url), namespace, telemetry)
         try:
             await server.run(_TAKE, {"layout": LAYOUT}, _known)
             yield server
@@ -186,6 +192,7 @@ class RedisServer:
         try:
             yield
         except (exceptions.RedisError, OSError) as error:  # TimeoutError is an OSError
+            self._telemetry.count("store_errors", store="redis")
             raise _named(self.place, error) from error
 
 

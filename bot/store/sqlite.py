@@ -14,6 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from bot.errors import StoreError
+from bot.interfaces import NoTelemetry, Telemetry
 from bot.models import ArxivId, DayList, Finding, FullText, KeptText, Paper, Ranking, Report
 from bot.store.content import NANOS, folded, from_json, micros, moment, most_nanos, nanos, to_json
 from bot.store.sqlite_dump import SqliteDump
@@ -54,9 +55,11 @@ class SqliteStore(SqliteLedger, SqliteRequests, SqliteDump):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, busy_seconds: float = BUSY_SECONDS) -> "AsyncIterator[SqliteStore]":
+    async def open(
+        cls, path: Path, busy_seconds: float = BUSY_SECONDS, telemetry: Telemetry = NoTelemetry()
+    ) -> "AsyncIterator[SqliteStore]":
         """Opens the file for the time of the context, creating it where there is none. Raises StoreError."""
-        async with SqliteFile.open(path, busy_seconds) as file:
+        async with SqliteFile.open(path, busy_seconds, telemetry) as file:
             yield cls(file)
 
     async def ping(self) -> None:
