@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 NOISY = ("httpx", "httpcore", "slack_sdk", "telegram", "aiohttp.access", "asyncio", "LiteLLM", "arxiv", "urllib3")
+# While its server is gone, docket repeats that four times a second, each time with a traceback; the store and
+# `bot.engine` say it in a line. Of jobs that fail, too, the engine says what there is to say.
+SILENT = ("docket",)
 # Long enough that no word or key of ours is taken for one; what a provider says is cleaned more strictly, by bot.llm.
 TOKENS = re.compile(
     r"\d{6,}:[A-Za-z0-9_-]{30,}|\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}|\bsk-[A-Za-z0-9_-]{16,}"
@@ -47,3 +50,5 @@ def start(level: int, secrets: Sequence[str]) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

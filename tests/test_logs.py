@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from bot.logs import HIDDEN, NOISY, Line, start
+from bot.logs import HIDDEN, NOISY, SILENT, Line, start
 
 SECRET = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 
@@ -48,7 +48,7 @@ def test_anything_shaped_like_a_token_is_blotted_out():
 def _own_logging():
     """`start` is for a process of its own; this one goes on afterwards."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
-    levels = {name: logging.getLogger(name).level for name in NOISY}
+    levels = {name: logging.getLogger(name).level for name in (*NOISY, *SILENT)}
     yield
     logging.getLogger().handlers[:], logging.getLogger().level = before
     for name, level in levels.items():
@@ -60,10 +60,12 @@ def test_logging_goes_to_stderr_and_libraries_speak_up_only_for_warnings(capsys)
     start(logging.INFO, ["hunter2hunter2"])
     logging.getLogger("bot.daily").info("hunter2hunter2")
     logging.getLogger("httpx").info("GET https://api.telegram.org/bot123")
+    logging.getLogger("docket.worker").error("Error in scheduler loop")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines()[0].endswith(f"INFO bot.daily {HIDDEN}")
     assert "httpx" not in captured.err
+    assert "docket" not in captured.err
 
 
 @pytest.mark.usefixtures("_own_logging")

@@ -12,7 +12,9 @@ from bot.web import server
 T = TypeVar("T")
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
-RUN_ENDS_SECONDS = engine.GRACE_SECONDS + engine.CUT_SECONDS + server.CLOSE_SECONDS + client.CLOSE_SECONDS
+RUN_ENDS_SECONDS = (
+    engine.GRACE_SECONDS + engine.CUT_SECONDS + engine.CLOSE_SECONDS + server.CLOSE_SECONDS + client.CLOSE_SECONDS
+)
 """What `run` takes to end when everything hangs: its jobs, its readers and its model, one after another. Below the 10 s
 after which Docker kills what it has told to stop (https://docs.docker.com/reference/cli/docker/container/stop/).
 """

@@ -27,6 +27,7 @@ THREAD_SECONDS = 0.5  # for threads that end by themselves
 COMMANDS = {
     "demo": commands.demo,
     "run": commands.run,
+    "worker": commands.worker,
     "report": commands.report,
     "deliveries": commands.deliveries,
     "deepdive": commands.deep_dive,
@@ -38,6 +39,7 @@ COMMANDS = {
     "store": storing.store,
     "eval": evaluation.evaluate,
 }
+SERVING = ("run", "worker")  # until they are told to end
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     words = texts.load(loaded.settings.language)
     try:
         command = COMMANDS[arguments.command](loaded, arguments)
-        return asyncio.run(_to_the_end(command if arguments.command == "run" else until_ended(command)))
+        return asyncio.run(_to_the_end(command if arguments.command in SERVING else until_ended(command)))
     except EndedError as error:
         return SIGNALLED + error.number
     except SettingsError as error:
@@ -87,7 +89,7 @@ async def _to_the_end(command: Coroutine[Any, Any, int]) -> int:
 def _level(arguments: argparse.Namespace) -> int:
     if arguments.verbose:
         return logging.INFO
-    return logging.INFO if arguments.command == "run" else logging.ERROR
+    return logging.INFO if arguments.command in SERVING else logging.ERROR
 
 
 def _say(text: str, code: int) -> int:
