@@ -17,7 +17,7 @@ from bot.delivery import Courier, Patience, Trouble
 from bot.engine import Terms
 from bot.engine.on_docket import DocketEngine
 from bot.errors import InputError, Outcome, SendError, SettingsError, StoreError
-from bot.interfaces import Job, Progress, Thread, no_progress
+from bot.interfaces import Job, Progress, Store, Thread, no_progress
 from bot.models import Address, Finding, Message, PartKind, PartState, PlatformName
 from bot.report import compose
 from bot.report.document import Document, text_of
@@ -30,6 +30,7 @@ CHAT = Address(PlatformName.TELEGRAM, "-1001234567890")
 OTHER = Address(PlatformName.TELEGRAM, "-100777")
 RHYTHM = Rhythm(grace=0.05, progress=0.05, preview=0.2)
 WORDS = load("zh")
+TERMS = Terms(grace=0, cut=1)
 
 
 @dataclass
@@ -128,7 +129,7 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> N
 class House:
     """One process: store, engine, rooms and what is asked in them."""
 
-    store: SqliteStore
+    store: Store
     rooms: dict[Address, Room]
     kitchen: Kitchen
     answering: Answering
@@ -170,8 +171,13 @@ class House:
 
 @asynccontextmanager
 async def a_house(
-    store: SqliteStore, rooms: dict[Address, Room], kitchen: Kitchen | None = None
+    store: Store,
+    rooms: dict[Address, Room],
+    kitchen: Kitchen | None = None,
+    engine: type[DocketEngine] = DocketEngine,
+    terms: Terms = TERMS,
 ) -> AsyncIterator[House]:
+    """With a queue on Redis, it is one process of several."""
     told: list[Trouble] = []
     kitchen = kitchen or Kitchen()
 
@@ -182,11 +188,12 @@ async def a_house(
         return rooms.setdefault(address, Room(address))
 
     works: dict[str, Job] = {}
-    engine = DocketEngine(works, terms=Terms(grace=0, cut=1))
+    runs = engine(works, terms=terms)
     courier = Courier(store, room, SystemClock(), tell, Patience(backoff=0.01, poll=0.01, settling=0.0))
-    answering = Answering(store, engine, courier, {"deepdive": kitchen.work, "top": quick}, RHYTHM)
+    answering = Answering(store, runs, courier, {"deepdive": kitchen.work, "top": quick}, RHYTHM)
+    answering.is_alone = not terms.url
     works[JOB] = answering.job
-    async with engine.running(), answering.running():
+    async with runs.running(), answering.running():
         yield House(store, rooms, kitchen, answering, told)
 
 
