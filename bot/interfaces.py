@@ -445,7 +445,8 @@ def count_http(telemetry: Telemetry, upstream: str, status: int | None, seconds:
         telemetry.observe("http_seconds", seconds, upstream=upstream)
 
 
-Job = Callable[[Mapping[str, str]], Awaitable[None]]
+Job = Callable[[Mapping[str, str], Progress], Awaitable[None]]
+"""Does its work and says how far it is. May run again where a process died: it asks the store first what is left."""
 
 
 class Engine(Protocol):
@@ -455,6 +456,10 @@ class Engine(Protocol):
         """Work is done inside this context; leaving it lets running jobs finish for a while, then cancels them."""
 
     async def submit(self, job: str, key: str, arguments: Mapping[str, str]) -> bool:
-        """Starts the named job unless one with `key` runs or waits already (then False)."""
+        """Starts the named job unless one with `key` runs or waits anywhere (then False). Raises StoreError."""
 
-    async def cancel(self, key: str) -> bool: ...
+    async def cancel(self, key: str) -> bool:
+        """Stops the job, wherever it runs; False when there is none. Raises StoreError."""
+
+    async def progress(self, key: str) -> tuple[str, int, int] | None:
+        """What the job said last of how far it is, wherever it runs; None where it said nothing. Raises StoreError."""

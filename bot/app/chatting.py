@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from bot import texts
-from bot.answering import Answering, Work
+from bot.answering import Answering, Costs, Work
 from bot.app.places import Clients, Places
 from bot.app.wiring import App
 from bot.daily import Daily
@@ -15,6 +15,7 @@ from bot.interfaces import Engine, Progress
 from bot.limits import Limits, Slots
 from bot.models import PlatformName
 from bot.requests import Request
+from bot.store.redis_url import is_redis
 from config.settings import Settings
 from handlers.commands import COMMANDS, SAY, Command
 from handlers.desk import FrontDesk
@@ -48,23 +49,49 @@ class Chatting:
 
     @classmethod
     def of(cls, app: App, places: Places, daily: Daily, engine: Engine) -> "Chatting":
-        limits = _limits(app.settings)
-        works: dict[str, Work] = {}
-        answering = Answering(app.store, engine, daily.courier, works, pulse=app.pulse)
-        means = Means(
-            ondemand=app.ondemand,
-            daily=daily,
-            chats=chats(app),
-            profiles=app.profiles,
-            slots=Slots(limits),
-            limits=limits,
-            model=Model(app.settings.llm.model, app.settings.llm.daily_budget_usd),
-            cancel=answering.cancel,
-            list_day=app.settings.report.list_day,
-        )
-        works.update({command.name: _work(command, means) for command in (*COMMANDS, SAY)})
+        answering, means = answering_of(app, daily, engine)
         desk = FrontDesk(means, daily.courier.tell, answering, daily.courier.channels)
         return cls(answering, desk, _handlers(app, desk, places))
+
+
+def answering_of(app: App, daily: Daily, engine: Engine) -> tuple[Answering, Means]:
+    """What answers requests, whoever has heard them, and what the commands work with."""
+    limits = _limits(app.settings)
+    works: dict[str, Work] = {}
+    costs: dict[str, Costs] = {}
+    slots = Slots(limits)
+    answering = Answering(
+        app.store,
+        engine,
+        daily.courier,
+        works,
+        slots=slots,
+        costs=costs,
+        provider=provider(app.settings),
+        is_alone=not is_redis(app.settings.store.url),
+        pulse=app.pulse,
+    )
+    means = Means(
+        ondemand=app.ondemand,
+        daily=daily,
+        chats=chats(app),
+        profiles=app.profiles,
+        slots=slots,
+        limits=limits,
+        model=Model(app.settings.llm.model, app.settings.llm.daily_budget_usd),
+        cancel=answering.cancel,
+        list_day=app.settings.report.list_day,
+    )
+    works.update({command.name: _work(command, means) for command in (*COMMANDS, SAY)})
+    costs.update({command.name: _costs(command, means) for command in COMMANDS if command.costs})
+    return answering, means
+
+
+def provider(settings: Settings) -> str:
+    """Who is asked for the model's answers ("openai"); without a model, the papers' sources are what must not be
+    overrun.
+    """
+    return settings.llm.model.partition("/")[0] or "sources"
 
 
 def chats(app: App) -> Chats:
@@ -100,6 +127,13 @@ def _work(command: Command, means: Means) -> Work:
         return await command.work(means, request, progress)
 
     return work
+
+
+def _costs(command: Command, means: Means) -> Costs:
+    async def costs(request: Request) -> bool:
+        return not (command.is_kept and await command.is_kept(means, request))
+
+    return costs
 
 
 def _handlers(app: App, desk: FrontDesk, places: Places) -> dict[str, Handlers]:
