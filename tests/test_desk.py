@@ -163,7 +163,7 @@ async def a_lobby(store: SqliteStore, limits: Limits | None = None, **changes: o
     daily = Daily(reporter, courier, Links())
     works: dict[str, Job] = {}
     engine, slots = DocketEngine(works, terms=Terms(grace=0, cut=1)), Slots(limits)
-    answering = Answering(store, engine, courier, {}, Rhythm(grace=0.1, progress=0.1), slots)
+    answering = Answering(store, engine, courier, {}, Rhythm(grace=0.1, progress=0.1), slots=slots)
     means = Means(
         ondemand=OnDemand(reporter),
         daily=daily,

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ ROOMS = tuple(f"C0ROOM{number}" for number in range(8))
 
 
 @asynccontextmanager
-async def a_shared_town(folder: Path, **model: object) -> AsyncIterator[World]:
+async def a_shared_town(folder: Path, **model: Any) -> AsyncIterator[World]:
     """People who ask on Slack, whose events may reach any process, and a Redis store."""
     if not redis_standin.INSTALLED:
         pytest.skip("Redis is not installed (Debian: apt-get install redis-server)")

@@ -21,15 +21,18 @@ from weakref import WeakValueDictionary
 from bot import delivery, texts
 from bot.answering.entries import Answered, Entry, Work, line, sorry
 from bot.answering.holding import Holding, Rhythm
+from bot.context import working_on
 from bot.delivery import Courier
 from bot.errors import BotError, SendError, SettingsError, StoreError
 from bot.interfaces import Channel, Engine, Progress, Store, no_progress
 from bot.limits import Limits, Slots
 from bot.models import Address, Part
+from bot.pulse import Pulse
 from bot.requests import Closing, Request, RequestState
 
 logger = logging.getLogger(__name__)
 
+LOOP = "requests"  # by that name, `Pulse` knows the look for open ones
 JOB = "answer"  # the engine's name for the work of this module
 PASS_SECONDS = 30.0  # between two looks for requests that nobody works on
 STALE = timedelta(hours=12)  # who waited longer, because the bot was down, is told so and asks again
@@ -56,6 +59,7 @@ class Answering:
     courier: Courier
     works: Mapping[str, Work]
     rhythm: Rhythm = field(default_factory=Rhythm)
+    pulse: Pulse | None = None
     slots: Slots = field(default_factory=lambda: Slots(Limits()))
     costs: Mapping[str, Costs] = field(default_factory=dict)
     provider: str = ""
@@ -100,7 +104,8 @@ class Answering:
                 self._entries[request.key], self._last[queue] = entry, entry.stands
                 if made := self._made.pop(request.key, None):
                     future.set_result(made)
-                self._spawn(self._see_through(entry))
+                with working_on(request=request.code):  # also what the task logs long after
+                    self._spawn(self._see_through(entry))
 
     async def reconcile(self) -> None:
         """One look: what nobody works on is begun, what is too old is told so, and no message about progress stays."""
@@ -149,7 +154,11 @@ class Answering:
     async def _work(self, request: Request, progress: Progress) -> Answered:
         """The answer, or in words why there is none."""
         try:
-            return await self.works[request.command](request, progress)
+            with (
+                working_on(request=request.code),
+                self.courier.telemetry.span("request", command=request.command, language=request.language),
+            ):
+                return await self.works[request.command](request, progress)
         except BotError as error:
             logger.warning("request failed: %s", error, extra={"request": request.code, "command": request.command})
             return sorry(error, request)
@@ -309,6 +318,8 @@ class Answering:
             await delivery.deliver(key, self.courier)
         except BotError as error:  # what is planned is sent by a later pass
             logger.error("answer not sent yet: %s", error, extra={"delivery": key})  # noqa: TRY400 - says it all
+        waited = (self.courier.clock.now() - request.asked_at).total_seconds()
+        self.courier.telemetry.observe("request_seconds", waited, command=request.command, state=answered.state.value)
 
     def _parts(self, entry: Entry, answered: Answered) -> tuple[Part, ...]:
         request, now = entry.request, self.courier.clock.now()
@@ -343,6 +354,8 @@ class Answering:
         while True:
             try:
                 await self.reconcile()
+                if self.pulse:
+                    self.pulse.beat(LOOP)
             except Exception:
                 logger.exception("open requests not looked at")
             await self.courier.clock.sleep(PASS_SECONDS)

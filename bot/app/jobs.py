@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bot import delivery
 from bot.answering import JOB, Answering
+from bot.app.watching import watched
 from bot.app.wiring import App
 from bot.daily import Daily, Job, Planned
 from bot.delivery import Trouble
@@ -76,7 +77,9 @@ def engine_of(app: App, jobs: Jobs) -> Engine:
     from bot.engine.on_docket import DocketEngine  # with docket, which takes a third of a second
 
     works = {"report": jobs.report, "deliver": jobs.deliver, JOB: jobs.answer}
-    jobs.engine = engine = DocketEngine(works, lanes(app.settings), terms(app.settings))
+    jobs.engine = engine = DocketEngine(
+        watched(works, app.telemetry, app.clock), lanes(app.settings), terms(app.settings)
+    )
     return engine
 
 

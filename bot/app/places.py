@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from bot.app.counting import http_trace
 from bot.errors import SettingsError
-from bot.interfaces import Channel, Clock
+from bot.interfaces import Channel, Clock, NoTelemetry, Telemetry
 from bot.models import Address, PlatformName
 from config.settings import Settings
 
@@ -50,7 +51,9 @@ class Places:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, settings: Settings, clock: Clock, stream: TextIO | None) -> AsyncIterator["Places"]:
+    async def opened(
+        cls, settings: Settings, clock: Clock, stream: TextIO | None, telemetry: Telemetry = NoTelemetry()
+    ) -> AsyncIterator["Places"]:
         """Places of all platforms that the settings use; their connections end with the context."""
         platforms = {channel.platform for channel in settings.channels}
         telegram: Bot | None = None
@@ -58,9 +61,9 @@ class Places:
         async with AsyncExitStack() as stack:
             makers: dict[PlatformName, Make] = {PlatformName.CONSOLE: _console(stream or sys.stdout)}
             if "telegram" in platforms or settings.telegram.token:
-                makers[PlatformName.TELEGRAM], telegram = _telegram(settings, clock, stack)
+                makers[PlatformName.TELEGRAM], telegram = _telegram(settings, clock, stack, telemetry)
             if "slack" in platforms or settings.slack.bot_token:
-                makers[PlatformName.SLACK], slack = await _slack(settings, clock, stack)
+                makers[PlatformName.SLACK], slack = await _slack(settings, clock, stack, telemetry)
             yield cls(makers, Clients(telegram, slack))
 
 
@@ -70,14 +73,16 @@ def _console(stream: TextIO) -> Make:
     return lambda address: ConsoleChannel(address, stream)
 
 
-def _telegram(settings: Settings, clock: Clock, stack: AsyncExitStack) -> "tuple[Make, Bot | None]":
+def _telegram(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, telemetry: Telemetry
+) -> "tuple[Make, Bot | None]":
     token = settings.telegram.token
     if token is None:
         return _without("telegram.token", "the token that @BotFather gave you, in PAPERBOY_TELEGRAM__TOKEN"), None
     from bot.channels.telegram import Paces, TelegramChannel, telegram_bot
 
     try:
-        bot = telegram_bot(token.get_secret_value(), settings.telegram.api_url)
+        bot = telegram_bot(token.get_secret_value(), settings.telegram.api_url, telemetry)
     except SettingsError as error:
         return _refused(error), None
     stack.push_async_callback(bot.request.shutdown)
@@ -91,14 +96,17 @@ def _telegram(settings: Settings, clock: Clock, stack: AsyncExitStack) -> "tuple
     return make, bot
 
 
-async def _slack(settings: Settings, clock: Clock, stack: AsyncExitStack) -> "tuple[Make, AsyncWebClient | None]":
+async def _slack(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, telemetry: Telemetry
+) -> "tuple[Make, AsyncWebClient | None]":
     token = settings.slack.bot_token
     if token is None:
         return _without("slack.bot_token", "the app's bot token (xoxb-…), in PAPERBOY_SLACK__BOT_TOKEN"), None
     from bot.channels.slack import Paces, SlackChannel, slack_client
 
     api_url = f"{settings.slack.api_url}/"
-    client = await stack.enter_async_context(slack_client(token.get_secret_value(), api_url))
+    traces = [http_trace(telemetry, "slack")]
+    client = await stack.enter_async_context(slack_client(token.get_secret_value(), api_url, traces))
     paces = Paces(clock)
     hears = (settings.slack.app_token if settings.slack.mode == "socket" else settings.slack.signing_secret) is not None
     return lambda address: SlackChannel(address, client, clock, interactive=hears, pace=paces.of(address)), client

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from bot import answering, schedule
 from bot.app.chatting import Chatting, answering_of
 from bot.app.ending import ENDING
 from bot.app.jobs import Jobs, engine_of
 from bot.app.places import Places
 from bot.app.platforms import Platforms, catch_up
+from bot.app.watching import metrics_page
 from bot.app.wiring import App, daily_of
 from bot.errors import SettingsError
 from bot.schedule import Schedule
@@ -24,8 +26,9 @@ logger = logging.getLogger(__name__)
 async def run(app: App) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError when the web port is taken."""
     load_prompts(app)
+    app.pulse.expect(schedule.LOOP, answering.LOOP)
     async with AsyncExitStack() as stack:
-        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None))
+        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None, app.telemetry))
         daily = daily_of(app, places)
         jobs, platforms = Jobs(app, daily), Platforms(app, daily)
         engine = engine_of(app, jobs)
@@ -45,6 +48,8 @@ async def run(app: App) -> None:
             app.clock,
             daily.courier.tell,
             known=app.plans,
+            telemetry=app.telemetry,
+            pulse=app.pulse,
         )
         beside = [loop.run(), platforms.watch(), *(handlers.run() for handlers in chatting.handlers.values())]
         if app.llm:
@@ -52,6 +57,7 @@ async def run(app: App) -> None:
         _background(stack, beside)
         logger.info("running", extra={"channels": len(app.plans), "web": f"http://{app.settings.web.host}:{port}"})
         await _ending()
+        app.pulse.end()
         logger.info("stopping")
 
 
@@ -68,12 +74,12 @@ async def work(app: App) -> None:
     """Runs jobs that other processes submit, until SIGTERM or SIGINT."""
     load_prompts(app)
     async with AsyncExitStack() as stack:
-        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None))
+        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None, app.telemetry))
         daily = daily_of(app, places)
         jobs = Jobs(app, daily)
         engine = engine_of(app, jobs)
-        jobs.answering = answering = answering_of(app, daily, engine)[0]
-        await stack.enter_async_context(_together(engine.running(), answering.running()))
+        jobs.answering = answering_of(app, daily, engine)[0]
+        await stack.enter_async_context(_together(engine.running(), jobs.answering.running()))
         if app.llm:
             _background(stack, [app.llm.warm_up()])
         logger.info("working")
@@ -110,6 +116,8 @@ def _site(app: App, platforms: Platforms) -> Site:
         language=app.settings.language,
         token=token.get_secret_value() if token else None,
         health=platforms.states,
+        troubles=app.pulse.troubles,
+        metrics=metrics_page(app),
     )
 
 

@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from bot.delivery.standing import UNFINISHED, planned, summary, thread_of
+from bot.context import working_on
+from bot.delivery.standing import UNFINISHED, finished, is_answer, is_placeholder, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import SEND_SECONDS, Channel, Clock, Ledger
-from bot.models import Address, Delivery, Part, PartKind, PartState
+from bot.interfaces import SEND_SECONDS, Channel, Clock, Ledger, NoTelemetry, Telemetry
+from bot.models import Address, Delivery, DeliveryState, Part, PartKind, PartState
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class Courier:
     tell: Tell
     patience: Patience = field(default_factory=Patience)
     turns: Turns = field(default_factory=Turns)
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,33 @@ async def deliver(key: str, courier: Courier) -> Delivery:
     Raises InputError for a key that was never planned, StoreError, and what `channels` raises.
     """
     parts = await planned(key, courier.store)
-    async with courier.turns.of(parts[0].address.chat):
-        for part in sorted(await planned(key, courier.store), key=_posts_before_links):
-            if not await _bring_to_an_end(part, courier):
-                break
-    return summary(await courier.store.delivery(key))
+    platform = parts[0].address.platform.value
+    with working_on(delivery=key), courier.telemetry.span("deliver", platform=platform, parts=len(parts)):
+        async with courier.turns.of(parts[0].address.chat):
+            standing = await planned(key, courier.store)
+            for part in sorted(standing, key=_posts_before_links):
+                if not await _bring_to_an_end(part, courier):
+                    break
+        done = await courier.store.delivery(key)
+        if finished(done) and not finished(standing):
+            _count(done, courier)
+    return summary(done)
+
+
+def _count(done: Sequence[Part], courier: Courier) -> None:
+    """What a dashboard learns of a delivery that has just come to its end."""
+    first, state = done[0], summary(done).state
+    platform = first.address.platform.value
+    if is_placeholder(first.delivery):
+        return
+    if first.planned_at is not None:
+        seconds = (courier.clock.now() - first.planned_at).total_seconds()
+        kind = "answer" if is_answer(first.delivery) else "report"
+        courier.telemetry.observe("delivery_seconds", seconds, kind=kind, platform=platform)
+    if not is_answer(first.delivery):
+        courier.telemetry.count("reports_delivered", state=state.value, platform=platform)
+        if state is DeliveryState.LATE:
+            courier.telemetry.count("reports_late")
 
 
 async def _bring_to_an_end(part: Part, courier: Courier) -> bool:
@@ -147,8 +171,12 @@ class _Attempt:
 
     async def take(self) -> bool:
         """Claims a planned part or recovers an abandoned one; True only with time left for a whole send."""
-        take = self.courier.store.claim if self.part.state is PartState.PLANNED else self.courier.store.recover
-        return await self._hold(take)
+        if self.part.state is PartState.PLANNED:
+            return await self._hold(self.courier.store.claim)
+        has_taken_over = await self._hold(self.courier.store.recover)
+        if has_taken_over:
+            self.courier.telemetry.count("lease_takeovers", lease="part")
+        return has_taken_over
 
     async def _hold(self, take: Callable[[str, str, datetime, datetime], Awaitable[bool]]) -> bool:
         patience, clock = self.courier.patience, self.courier.clock
@@ -167,8 +195,9 @@ class _Attempt:
         if self._is_link and self.part.message.document not in thread.sent:
             return Verdict(PartState.FAILED, error="the message to edit was not posted")
         try:
-            async with asyncio.timeout(self.courier.patience.send):
-                return Verdict(PartState.SENT, await self.channel.send(self.part.key, self.part.message, thread))
+            with self.courier.telemetry.span("send", platform=self.address.platform.value, part=self.part.index):
+                async with asyncio.timeout(self.courier.patience.send):
+                    return Verdict(PartState.SENT, await self.channel.send(self.part.key, self.part.message, thread))
         except TimeoutError:
             return await self.look_up("no answer in time")
         except SendError as error:
@@ -233,6 +262,8 @@ class _Attempt:
             logger.warning("part taken over", extra={"part": self.part.key, "state": verdict.state.value})
             return
         logger.info("part %s", verdict.state, extra={"channel": self.part.channel, "part": self.part.key})
+        if verdict.state is PartState.UNKNOWN:
+            self.courier.telemetry.count("parts_unknown", platform=self.address.platform.value)
         if verdict.trouble is not None:
             await tell_operator(self.courier.tell, trouble_with(self.part, verdict.trouble, verdict.error))
 

@@ -39,7 +39,8 @@ COMMANDS = {
     "store": storing.store,
     "eval": evaluation.evaluate,
 }
-SERVING = ("run", "worker")  # until they are told to end
+
+SERVING = frozenset({"run", "worker"})  # commands that go on until a signal ends them
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         loaded = config.load(arguments.config)
     except SettingsError as error:
         return health.wrong_settings(error) if arguments.command == "check" else _say(str(error), USAGE)
-    logs.start(_level(arguments), secrets(loaded.settings))
+    form = logs.form_of(loaded.settings.log.format, serves=arguments.command in SERVING)
+    logs.start(_level(arguments), secrets(loaded.settings), form)
     words = texts.load(loaded.settings.language)
     try:
         command = COMMANDS[arguments.command](loaded, arguments)
