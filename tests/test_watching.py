@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import signal
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,6 +18,7 @@ from bot.channels.slack import slack_client
 from bot.channels.telegram import telegram_bot
 from bot.context import worked_on
 from bot.daily import Job
+from bot.engine.on_docket import DocketEngine
 from bot.errors import Outcome, SendError, StoreError
 from bot.interfaces import no_progress
 from bot.schedule import Schedule
@@ -80,7 +80,7 @@ async def test_a_late_report_is_counted_as_late(town, metrics):
 
 
 async def test_a_part_that_a_dead_process_held_is_a_lease_taken_over(town, metrics, store):
-    [made] = await town.daily.prepare(Job(DAY, (TEAM,)), _ready)
+    [made] = await town.daily.prepare(Job(DAY, (TEAM,)), _nothing)
     [planned] = made.planned
     first = (await store.delivery(planned.key))[0]
     assert await store.claim(first.key, "a dead one", town.clock.now(), town.clock.now() + timedelta(seconds=30))
@@ -89,27 +89,18 @@ async def test_a_part_that_a_dead_process_held_is_a_lease_taken_over(town, metri
     assert value(metrics, "lease_takeovers_total", lease="part") == 1
 
 
-async def _ready(_: object) -> None: ...
+async def _nothing(_: object) -> None: ...
 
 
-class Idle:
-    """An engine that takes every job and does none."""
+class Idle(DocketEngine):
+    """An engine that takes jobs and runs none."""
 
     async def submit(self, job, key, arguments):
         return True
 
-    async def cancel(self, key):
-        return False
-
-    async def progress(self, key):
-        return None
-
-    def running(self):
-        return nullcontext()
-
 
 async def test_a_report_that_should_be_there_by_now_is_overdue_until_it_is(town, metrics):
-    idle = Idle()
+    idle = Idle({})
     schedule = Schedule(
         (TEAM,), timedelta(hours=12), "previous", town.store, idle, town.clock, town.tell, telemetry=metrics
     )

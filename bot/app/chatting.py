@@ -65,6 +65,7 @@ def answering_of(app: App, daily: Daily, engine: Engine) -> tuple[Answering, Mea
         engine,
         daily.courier,
         works,
+        pulse=app.pulse,
         slots=slots,
         costs=costs,
         provider=provider(app.settings),

@@ -78,8 +78,8 @@ async def work(app: App) -> None:
         daily = daily_of(app, places)
         jobs = Jobs(app, daily)
         engine = engine_of(app, jobs)
-        jobs.answering = answering = answering_of(app, daily, engine)[0]
-        await stack.enter_async_context(_together(engine.running(), answering.running()))
+        jobs.answering = answering_of(app, daily, engine)[0]
+        await stack.enter_async_context(_together(engine.running(), jobs.answering.running()))
         if app.llm:
             _background(stack, [app.llm.warm_up()])
         logger.info("working")

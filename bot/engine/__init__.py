@@ -8,7 +8,7 @@ from dataclasses import dataclass
 # All three are parts of the 10 s that an end by SIGTERM may take; `bot.app.ending` adds them up.
 GRACE_SECONDS = 1.3  # for jobs to end by themselves
 CUT_SECONDS = 3.8  # for cancelled jobs to end: more than a delivery gives its send in flight
-CLOSE_SECONDS = 0.4  # for the connections
+CLOSE_SECONDS = 0.3  # for the connections
 LEASE_SECONDS = 30.0  # after which the job of a process that died surely runs in another one
 NAME = "paperboy-jobs"  # what every key of the queue begins with: not with "paperboy:", which is the store's
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "store": storing.store,
     "eval": evaluation.evaluate,
 }
+
 SERVING = frozenset({"run", "worker"})  # commands that go on until a signal ends them
 
 
