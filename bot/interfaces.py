@@ -18,6 +18,7 @@ from bot.models import (
     Finding,
     FullText,
     KeptText,
+    Lease,
     Message,
     Meter,
     Paper,
@@ -364,6 +365,29 @@ class Notes(Protocol):
         """Keeps `value` where still `standing` is kept (None: nothing), in one step; False where something else is."""
 
 
+class Leases(Protocol):
+    """Store: who does what only one process may do at a time.
+
+    On Redis, the server's clock says when a lease ends: of `now` and `until` only the distance counts, so the clocks of
+    replicas may differ and step as they like. In SQLite all processes stand on one machine, and `now` is its clock: one
+    that is put forward ends leases early (their owners learn of it when they renew them). One that is put back, the
+    server's too, lets nobody hold anything for longer than who wants it would: a lease that ends after `until` is cut
+    to it.
+    """
+
+    async def take_lease(self, name: str, owner: str, now: datetime, until: datetime) -> Lease:
+        """Takes it where it is free or has run out, renews it where it is `owner`'s, and gives the one that stands.
+
+        Whose it is says whether that worked; so a call whose answer was lost may be repeated.
+        """
+
+    async def drop_lease(self, name: str, owner: str) -> None:
+        """Makes it free, where it is still `owner`'s."""
+
+    async def lease(self, name: str) -> Lease | None:
+        """The one that was taken last and not dropped, also when its time is over."""
+
+
 class Requests(Protocol):
     """Store: what people asked for, and what they think of it."""
 
@@ -394,7 +418,7 @@ class Requests(Protocol):
         """Oldest first."""
 
 
-class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Requests, Notes, Protocol):
+class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Leases, Requests, Notes, Protocol):
     """Where truth lives. Every method is one intent, atomic, and safe to repeat. Raises StoreError."""
 
     async def ping(self) -> None:

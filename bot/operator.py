@@ -9,7 +9,8 @@ from bot import texts
 from bot.delivery import Trouble
 from bot.interfaces import Channel, Thread
 from bot.models import Address, ChannelPlan
-from bot.report.document import Document, Note, Span
+from bot.report import compose
+from bot.report.document import Document
 from bot.report.inline import spans
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,6 @@ class Operator:
     def _document(self, trouble: Trouble) -> Document:
         language = self.plan.language if self.plan else texts.languages()[0]
         words = texts.load(language)
-        title = words("operator.title")
         line = words(trouble.key, **trouble.values)
-        return Document("trouble", (Span(title, bold=True),), (Note(spans(line), "warning"),), line, language)
+        zone = self.plan.timezone if self.plan else "UTC"
+        return compose.trouble(spans(line), words, line, trouble.doubt, zone)

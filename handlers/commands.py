@@ -55,7 +55,7 @@ COMMANDS = (
     Command("status", standing.status),
     Command("help", usage),
     Command("report", standing.report, standing.draft_report, admin=True),
-    Command("retry", standing.retry, admin=True),
+    Command("retry", standing.retry, standing.draft_retry, admin=True),
     Command("cancel", standing.cancel, standing.draft_cancel, admin=True),
 )
 SAY = Command(LINE, say)  # nobody types it

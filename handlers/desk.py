@@ -24,6 +24,7 @@ from handlers.home import home
 from handlers.means import Chat, Draft, clock_time
 from handlers.memberships import Memberships
 from handlers.papers import conversation_of, turned
+from handlers.standing import settled_by_tap
 
 logger = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ class FrontDesk(Memberships):
             now = self.means.clock.now()
             await self.means.store.keep_vote(Vote(asked.user, paper.id, chat.profile.name, value, now))
             return Taken(asked, line=chat.texts("done.voted"))
-        return None
+        return await settled_by_tap(self.means, asked, chat)
 
     async def _is_ranking(self, asked: Asked) -> bool:
         """Was a page of a ranking tapped? A digest offers one, too, and must not become it; and taps can be forged."""

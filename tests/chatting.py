@@ -105,7 +105,7 @@ async def a_town(
 @asynccontextmanager
 async def a_bot(world: World) -> AsyncIterator[Bot]:
     """A process that hears on both platforms; it is killed when it is left running."""
-    bot = await _started(world, "run", "log.txt")
+    bot = await started(world, world.folder / "log.txt")
     try:
         await _hears(bot)
         yield bot
@@ -117,7 +117,7 @@ async def a_bot(world: World) -> AsyncIterator[Bot]:
 @asynccontextmanager
 async def a_listener(world: World) -> AsyncIterator[Bot]:
     """One more process that hears on Slack; Telegram lets only one poll, so it need not hear there."""
-    bot = await _started(world, "run", "log.txt")
+    bot = await started(world, world.folder / "log.txt")
     try:
         await _hears(bot, "slack commands")
         yield bot
@@ -129,7 +129,7 @@ async def a_listener(world: World) -> AsyncIterator[Bot]:
 @asynccontextmanager
 async def a_worker(world: World) -> AsyncIterator[Bot]:
     """A process that only works; it is killed when it is left running."""
-    bot = await _started(world, "worker", "worker.txt")
+    bot = await started(world, world.folder / "worker.txt", "worker")
     try:
         end = time.monotonic() + START_SECONDS
         while " working" not in bot.said:
@@ -141,8 +141,8 @@ async def a_worker(world: World) -> AsyncIterator[Bot]:
             await bot.dies()
 
 
-async def _started(world: World, command: str, name: str) -> Bot:
-    log = world.folder / name
+async def started(world: World, log: Path, command: str = "run") -> Bot:
+    """A process that logs to a file of its own."""
     with log.open("ab") as written:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

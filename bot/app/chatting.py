@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -9,9 +10,12 @@ from aiohttp import web
 from bot import texts
 from bot.answering import Answering, Costs, Work
 from bot.app.places import Clients, Places
+from bot.app.process import process_name, surely_ended
 from bot.app.wiring import App
 from bot.daily import Daily
+from bot.delivery import arguments_of
 from bot.interfaces import Engine, Progress
+from bot.leading import Candidate, Leading
 from bot.limits import Limits, Slots
 from bot.models import PlatformName
 from bot.requests import Request
@@ -21,13 +25,15 @@ from handlers.commands import COMMANDS, SAY, Command
 from handlers.desk import FrontDesk
 from handlers.means import Chats, Means, Model
 
+TELEGRAM_POLLER = "telegram"  # the lease of the process that polls
+
 
 class Handlers(Protocol):
     """A platform's."""
 
     @property
     def state(self) -> str:
-        """For `/readyz`: ok, in trouble, or unknown."""
+        """For `/readyz`: ok, standby, in trouble, or unknown."""
 
     async def run(self) -> None:
         """Hears what is asked until it is cancelled."""
@@ -70,7 +76,6 @@ def answering_of(app: App, daily: Daily, engine: Engine) -> tuple[Answering, Mea
         costs=costs,
         provider=provider(app.settings),
         is_alone=not is_redis(app.settings.store.url),
-        pulse=app.pulse,
     )
     means = Means(
         ondemand=app.ondemand,
@@ -81,6 +86,7 @@ def answering_of(app: App, daily: Daily, engine: Engine) -> tuple[Answering, Mea
         limits=limits,
         model=Model(app.settings.llm.model, app.settings.llm.daily_budget_usd),
         cancel=answering.cancel,
+        send=partial(_send, engine),
         list_day=app.settings.report.list_day,
     )
     works.update({command.name: _work(command, means) for command in (*COMMANDS, SAY)})
@@ -123,6 +129,10 @@ def _limits(settings: Settings) -> Limits:
     return Limits(limits.per_user_per_day, limits.cooldown_seconds, limits.jobs, limits.jobs_per_chat)
 
 
+async def _send(engine: Engine, key: str) -> None:
+    await engine.submit("deliver", f"deliver:{key}", arguments_of(key))
+
+
 def _work(command: Command, means: Means) -> Work:
     async def work(request: Request, progress: Progress) -> Any:  # noqa: ANN401 - what the command's own work says
         return await command.work(means, request, progress)
@@ -160,7 +170,9 @@ def _telegram(app: App, desk: FrontDesk, clients: Clients) -> Handlers:
         admins=settings.admins,
         chats=_telegram_chats(app),
     )
-    return TelegramHandlers(clients.telegram, desk, app.clock, options)
+    candidate = Candidate(TELEGRAM_POLLER, process_name(), settings.lease_seconds, surely_ended)
+    leading = Leading(candidate, app.store, app.clock, app.telemetry)
+    return TelegramHandlers(clients.telegram, desk, app.clock, options, leading)
 
 
 def _telegram_chats(app: App) -> tuple[int, ...]:

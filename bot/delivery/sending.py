@@ -10,10 +10,11 @@ from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from bot.context import working_on
-from bot.delivery.standing import UNFINISHED, finished, is_answer, is_placeholder, planned, summary, thread_of
+from bot.delivery.standing import UNFINISHED, doubt, finished, is_answer, is_placeholder, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
 from bot.interfaces import SEND_SECONDS, Channel, Clock, Ledger, NoTelemetry, Telemetry
 from bot.models import Address, Delivery, DeliveryState, Part, PartKind, PartState
+from bot.report.compose import Doubt
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 LEASE_SECONDS = 30.0  # DESIGN section 5; longer than a send, so that a live owner never loses its part
 CLOCK_SKEW = timedelta(minutes=5)  # how far a platform's clock may be from ours when a message is looked up by time
 STOP_SECONDS = 3.5  # what a run that is cancelled gives its send in flight; within the time that the engine has for it
+UNKNOWN = "delivery.trouble_unknown"
 MOST_MOVES = 5  # new IDs of one chat followed in a row; more is a circle
 
 
@@ -47,10 +49,14 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something the operator should know: the key of a wording and its values (free of secrets)."""
+    """Something the operator should know: the key of a wording and its values (free of secrets).
+
+    `doubt` is the part whose fate nobody knows, where it is about one: the operator may settle it.
+    """
 
     key: str
     values: Mapping[str, str]
+    doubt: Doubt | None = field(default=None, compare=False)
 
 
 Tell = Callable[[Trouble], Awaitable[None]]
@@ -243,7 +249,7 @@ class _Attempt:
     async def _find(self, error: str) -> Verdict:
         thread = thread_of(await self.courier.store.delivery(self.part.delivery))
         since = (self.part.planned_at or datetime.fromtimestamp(0, UTC)) - CLOCK_SKEW
-        unknown = Verdict(PartState.UNKNOWN, error=error, trouble="delivery.trouble_unknown")
+        unknown = Verdict(PartState.UNKNOWN, error=error, trouble=UNKNOWN)
         try:
             async with asyncio.timeout(self.courier.patience.send):
                 ids = await self.channel.find(self.part.key, thread, since)
@@ -265,7 +271,8 @@ class _Attempt:
         if verdict.state is PartState.UNKNOWN:
             self.courier.telemetry.count("parts_unknown", platform=self.address.platform.value)
         if verdict.trouble is not None:
-            await tell_operator(self.courier.tell, trouble_with(self.part, verdict.trouble, verdict.error))
+            part = await self.courier.store.part(self.part.key) or self.part  # with the attempt that this was
+            await tell_operator(self.courier.tell, trouble_with(part, verdict.trouble, verdict.error))
 
     async def _write(self, verdict: Verdict) -> bool:
         """A lost record would make a sent part unknown: a store that has trouble is asked again within the lease."""
@@ -340,7 +347,8 @@ async def tell_operator(tell: Tell, trouble: Trouble) -> None:
 
 def trouble_with(part: Part, key: str, reason: str = "") -> Trouble:
     """What the wordings `delivery.trouble_*` ask for, where they are about a part."""
-    return Trouble(key, {"channel": part.channel, "part": part.key, "reason": reason})
+    values = {"channel": part.channel, "part": part.key, "reason": reason}
+    return Trouble(key, values, doubt(part) if key == UNKNOWN else None)
 
 
 async def current_address(address: Address, store: Ledger) -> Address:

@@ -45,7 +45,7 @@ local ns = KEYS[1]
 local a = cjson.decode(ARGV[1])
 local LISTS, PAPERS, REPORTS, CHOSEN = {kept.LISTS}, {kept.PAPERS}, {kept.REPORTS}, {kept.CHOSEN}
 local LEDGER, REQUESTS, TEXTS, ANALYSES = {kept.LEDGER}, {kept.REQUESTS}, {kept.TEXTS}, {kept.ANALYSES}
-local SPENDING, NOTES = {kept.SPENDING}, {kept.NOTES}
+local SPENDING, LEASES, NOTES = {kept.SPENDING}, {kept.LEASES}, {kept.NOTES}
 local function k(kind, name) return ns .. kind .. ':' .. name end
 local function told() return redis.call('EXISTS', k('once', a.token)) == 1 end
 -- Comes before all other changes: where memory is out, it is refused, and nothing was changed.
