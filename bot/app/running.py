@@ -136,7 +136,7 @@ async def run(app: App) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError when the web port is taken."""
     load_prompts(app)
     async with AsyncExitStack() as stack:
-        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None))
+        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None, app.pacing))
         daily = daily_of(app, places)
         jobs, platforms = Jobs(app, daily), Platforms(app, daily)
         jobs.engine = engine = LocalEngine({"report": jobs.report, "deliver": jobs.deliver, JOB: jobs.answer})

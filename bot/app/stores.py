@@ -6,6 +6,8 @@ from pathlib import Path
 
 import config
 from bot.errors import SettingsError
+from bot.interfaces import Clock, Pacing, Store
+from bot.pacing import Fallback, LocalPacing
 from bot.store.entries import WholeStore
 from bot.store.redis_url import is_redis, place
 from bot.store.sqlite import SqliteStore
@@ -26,6 +28,12 @@ async def opened_store(loaded: config.Loaded, url: str | None = None) -> AsyncIt
     password = loaded.settings.store.password
     async with RedisStore.open(url, password.get_secret_value() if password else None) as redis:
         yield redis
+
+
+def pacing_with(store: Store, clock: Clock) -> Pacing:
+    """The limits of sending, counted where all processes see it: on Redis, else in this one alone."""
+    shared = getattr(store, "pacing", None)
+    return Fallback(shared, clock) if shared else LocalPacing(clock)
 
 
 def store_place(loaded: config.Loaded, url: str | None = None) -> str:

@@ -13,11 +13,11 @@ from bot import __version__, delivery
 from bot.analysis.analyst import ModelAnalyst
 from bot.analysis.extractive import ExtractiveAnalyst
 from bot.app.places import Places
-from bot.app.stores import opened_store
+from bot.app.stores import opened_store, pacing_with
 from bot.app.upstreams import Upstreams
 from bot.clock import SystemClock
 from bot.daily import Daily
-from bot.interfaces import Clock, FullTexts, NoTelemetry, RunningModel, Source, Store, Telemetry
+from bot.interfaces import Clock, FullTexts, NoTelemetry, Pacing, RunningModel, Source, Store, Telemetry
 from bot.lists import DayLists
 from bot.llm import LiteLLM, ModelOptions
 from bot.models import Address, ChannelPlan, PlatformName, Profile
@@ -62,6 +62,7 @@ class App:
     reporter: Reporter
     ondemand: OnDemand
     links: Links
+    pacing: Pacing
     telemetry: Telemetry = field(default_factory=NoTelemetry)
 
 
@@ -101,6 +102,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
             reporter=reporter,
             ondemand=OnDemand(reporter),
             links=Links(settings.web.public_url),
+            pacing=pacing_with(store, clock),
         )
 
 
@@ -114,7 +116,7 @@ def _lists(parts: Parts, source: Source, store: Store) -> DayLists:
 @asynccontextmanager
 async def posting(app: App, stream: TextIO | None = None) -> AsyncIterator[Daily]:
     """The day's use cases with every channel that the settings name within reach."""
-    async with Places.opened(app.settings, app.clock, stream) as places:
+    async with Places.opened(app.settings, app.clock, stream, app.pacing) as places:
         yield daily_of(app, places)
 
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from bot.delivery.standing import UNFINISHED, planned, summary, thread_of
+from bot.delivery.standing import UNFINISHED, is_answer, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import SEND_SECONDS, Channel, Clock, Ledger
+from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger
 from bot.models import Address, Delivery, Part, PartKind, PartState
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class Patience:
     backoff: float = 1.0  # before the second try, doubled before each further one
     longest_wait: float = 300.0  # for one Retry-After
     all_waits: float = 600.0  # for one part in one run
+    turn: float = math.inf  # until the chat's limits let a part go
     link_tries: int = 3  # edits that may have failed; repeating them is harmless, doing so for ever is not
     settling: float = 2.0  # before an ambiguous send is looked up: the platform may still be posting it
     poll: float = 0.5  # between looks at a part that another process holds
@@ -56,17 +59,25 @@ Tell = Callable[[Trouble], Awaitable[None]]
 
 
 class Turns:
-    """One delivery at a time in each chat, in the order in which they came: nothing overtakes what waits for a 429, and
-    the parts of two answers do not mix.
+    """One delivery at a time in each chat, in the order in which they came: the parts of two answers or of two reports
+    do not mix. An answer waits for no report: at most for one of its parts that is being posted.
     """
 
     def __init__(self) -> None:
-        self._locks: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[tuple[Address, bool], asyncio.Lock] = WeakValueDictionary()
 
-    def of(self, chat: Address) -> asyncio.Lock:
-        lock = self._locks.get(chat)
+    def delivery(self, chat: Address, errand: Errand) -> asyncio.Lock:
+        """Held from the first part to the last."""
+        return self._lock(chat, of_report=not errand.urgent)
+
+    def part(self, chat: Address, errand: Errand) -> AbstractAsyncContextManager[object]:
+        """Held from claim to record."""
+        return nullcontext() if errand.urgent else self._lock(chat, of_report=False)
+
+    def _lock(self, chat: Address, *, of_report: bool) -> asyncio.Lock:
+        lock = self._locks.get((chat, of_report))
         if lock is None:
-            self._locks[chat] = lock = asyncio.Lock()
+            self._locks[chat, of_report] = lock = asyncio.Lock()
         return lock
 
 
@@ -100,24 +111,41 @@ async def deliver(key: str, courier: Courier) -> Delivery:
     Raises InputError for a key that was never planned, StoreError, and what `channels` raises.
     """
     parts = await planned(key, courier.store)
-    async with courier.turns.of(parts[0].address.chat):
+    errand = Errand(courier.clock.monotonic(), urgent=is_answer(key), within=courier.patience.turn)
+    async with courier.turns.delivery(parts[0].address.chat, errand):
         for part in sorted(await planned(key, courier.store), key=_posts_before_links):
-            if not await _bring_to_an_end(part, courier):
+            if not await _bring_to_an_end(part, courier, errand):
                 break
     return summary(await courier.store.delivery(key))
 
 
-async def _bring_to_an_end(part: Part, courier: Courier) -> bool:
+async def _bring_to_an_end(part: Part, courier: Courier, errand: Errand) -> bool:
     """Attempts a part until it needs nothing more; False leaves it to a later run."""
     waits = _Waits(courier.patience)
     while part.state in UNFINISHED:
-        verdict = await _uninterrupted(_attempt(part, courier), courier.patience.stop)
+        if part.state is PartState.PLANNED and not await _turn(part, courier, errand):
+            return False
+        async with courier.turns.part(part.address.chat, errand):
+            verdict = await _uninterrupted(_attempt(part, courier), courier.patience.stop)
         wait = courier.patience.poll if verdict is None else waits.after(verdict)
         if wait is None:
             return False
         if wait:
             await courier.clock.sleep(wait)
         part = await courier.store.part(part.key) or part
+    return True
+
+
+async def _turn(part: Part, courier: Courier, errand: Errand) -> bool:
+    """Waits for the part's turn; one that will not be sent has it at once. False where it is not worth the wait."""
+    address = await current_address(part.address, courier.store)
+    if await courier.store.closed(address) is not None:
+        return True
+    try:
+        await courier.channels(address).turn(errand)
+    except SendError as error:
+        logger.info("part waits: %s", error, extra={"channel": part.channel, "part": part.key})
+        return False
     return True
 
 

@@ -16,6 +16,7 @@ from bot.store.redis_check import findings
 from bot.store.redis_days import RedisDays
 from bot.store.redis_dump import RedisDump
 from bot.store.redis_ledger import RedisLedger
+from bot.store.redis_pacing import RedisPacing
 from bot.store.redis_requests import RedisRequests
 from bot.store.redis_server import NAMESPACE, RedisServer
 
@@ -61,6 +62,11 @@ class RedisStore(RedisLedger, RedisRequests, RedisDays, RedisDump):
         """Connects for the time of the context. Raises SettingsError for a URL that is none, StoreError."""
         async with RedisServer.open(url, password, namespace) as server:
             yield cls(server)
+
+    @property
+    def pacing(self) -> RedisPacing:
+        """The limits of what is sent, counted on the same server."""
+        return RedisPacing(self._server)
 
     async def ping(self) -> None:
         # A real write: a full memory or a replica shows here before it costs a report.
