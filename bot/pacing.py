@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 
 KEPT = 4_096  # limits, before those that are as good as new are forgotten
 SHARES = 3  # of what all chats share, while replicas cannot count together: as many of them go at the allowed speed
+GRAIN = 1e-5  # seconds; a wait that is shorter is rounding, and a clock might not see it
 ALONE_SECONDS = 5.0  # until a count that could not be reached is asked again
 
 
@@ -26,10 +27,10 @@ class LocalPacing:
     async def book(self, own: Sequence[Pace | Window], shared: Pace | None, *, ahead: float, room: int = 1) -> Booking:
         now = self._clock.monotonic()
         for limit in own:
-            if (free := self._free_at(limit, room)) > now:
+            if (free := self._free_at(limit, room)) > now + GRAIN:
                 return Booking(free - now, limit.name)
         at = now if shared is None else max(now, self._free_at(shared, room))
-        if shared is not None and at > now + ahead:
+        if shared is not None and at > now + ahead + GRAIN:
             return Booking(at - now - ahead, shared.name)
         for limit in (*own, *([shared] if shared else ())):
             self._take(limit, at)

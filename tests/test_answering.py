@@ -16,7 +16,7 @@ from bot.clock import SystemClock
 from bot.delivery import Courier, Patience, Trouble
 from bot.engine import LocalEngine
 from bot.errors import InputError, Outcome, SendError, SettingsError, StoreError
-from bot.interfaces import Progress, Thread
+from bot.interfaces import Errand, Progress, Thread
 from bot.models import Address, Finding, Message, PartKind, PartState, PlatformName
 from bot.report import compose
 from bot.report.document import Document, text_of
@@ -52,6 +52,9 @@ class Room:
             Message(PartKind.POST, one.key, text_of(one.title) or one.summary, reply=number > 0)
             for number, one in enumerate(documents)
         )
+
+    async def turn(self, errand: Errand) -> None:
+        """Nothing is limited here."""
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         await asyncio.sleep(0)

@@ -36,6 +36,9 @@ class RecordingChannel:
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         return tuple(Message(PartKind.POST, document.key, _words(document)) for document in documents)
 
+    async def turn(self, errand) -> None:
+        """Nothing is limited here."""
+
     async def send(self, key, message, thread) -> tuple[str, ...]:
         await asyncio.sleep(0)
         if self.trouble:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot import delivery, texts
 from bot.delivery import Courier, Patience, Settling, Trouble
 from bot.errors import InputError, Outcome, SendError, StoreError
-from bot.interfaces import Store, Thread
+from bot.interfaces import Errand, Store, Thread
 from bot.models import (
     Address,
     Delivery,
@@ -76,6 +76,9 @@ class FakeChannel:
         # The edit first: delivery, not the adapter, puts posts before edits.
         posts = (Message(PartKind.POST, d.key, "{}", reply=d.key != first) for d in documents)
         return link + tuple(replace(m, replaces="" if m.reply else self.replaces) for m in posts)
+
+    async def turn(self, errand: Errand) -> None:
+        """Nothing is limited here."""
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         self.threads.append(thread)

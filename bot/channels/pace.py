@@ -100,7 +100,8 @@ class Gate:
         booking = await self._pacing.book(own, self._shared, ahead=NOW_AHEAD, room=room)
         if booking.full:
             return booking.wait
-        await self._clock.sleep(booking.wait)
+        if booking.wait:
+            await self._clock.sleep(booking.wait)
         return 0.0
 
     def accepted(self) -> None:
