@@ -258,10 +258,11 @@ class Channel(Protocol):
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         """Messages within the platform's limits, in order, parts numbered, nothing truncated. Pure."""
 
-    async def turn(self, errand: Errand) -> None:
-        """Returns when the next message may go by the platform's limits, and counts it.
+    async def turn(self, errand: Errand) -> float:
+        """Counts the next message in the platform's limits, and waits until it is nearly its turn.
 
-        Comes before a claim, for it may take minutes, and nothing is lost when it is cancelled. What waits here for its
+        Returns the moment (of the clock's monotonic seconds) at which it may go: what there is to do before, a claim,
+        is done until then. The wait may take minutes, and nothing is lost when it is cancelled. What waits here for its
         own chat holds up no other. Raises SendError (NOT_SENT) where that would take longer than the errand may.
         """
 

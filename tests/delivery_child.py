@@ -80,8 +80,8 @@ class FileChannel:
         posts = tuple(Message(PartKind.POST, d.key, "{}", reply=d.key != "digest") for d in documents)
         return (*posts, Message(PartKind.LINK, "digest", "{}"))
 
-    async def turn(self, errand: Errand) -> None:
-        """Nothing is limited here."""
+    async def turn(self, errand: Errand) -> float:
+        return errand.since  # nothing is limited here
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         self.step()

@@ -77,8 +77,8 @@ class FakeChannel:
         posts = (Message(PartKind.POST, d.key, "{}", reply=d.key != first) for d in documents)
         return link + tuple(replace(m, replaces="" if m.reply else self.replaces) for m in posts)
 
-    async def turn(self, errand: Errand) -> None:
-        """Nothing is limited here."""
+    async def turn(self, errand: Errand) -> float:
+        return errand.since  # nothing is limited here
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         self.threads.append(thread)

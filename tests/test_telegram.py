@@ -76,6 +76,7 @@ from tests.fakes import (
 )
 from tests.gates import REPORT, a_gate
 from tests.telegram_inbox import RefusalError
+from tests.telegram_limits import CHAT_BURST, Flood
 from tests.telegram_standin import (
     GROUP,
     TOKEN,
@@ -1506,14 +1507,14 @@ async def test_the_stand_in_fails_a_test_that_sends_too_many_entities(bot_at: Ca
 
 
 async def test_the_stand_in_knows_telegrams_flood_limit(channel: Join):
-    async with TelegramStandIn(flood_limit=3) as telegram:
+    async with TelegramStandIn(flood=Flood()) as telegram:
         team = channel(telegram)
-        for _ in range(3):
+        for _ in range(CHAT_BURST):
             await post(team)
         with pytest.raises(SendError) as caught:
             await post(team)
 
-    assert caught.value.retry_after == 3
+    assert caught.value.retry_after == 1
 
 
 async def test_the_stand_in_lets_one_poller_live(telegram: TelegramStandIn):

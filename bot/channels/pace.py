@@ -12,11 +12,11 @@ from bot.interfaces import Booking, Clock, Errand, Pace, Pacing, Window
 
 logger = logging.getLogger(__name__)
 
-# Seconds of what all chats share that may be booked at once. Reports: enough that a place is not lost while the next
-# one is asked for. What somebody waits for books further ahead, and so before every report of every process.
-REPORTS_AHEAD = 0.1
+# Seconds of what all chats share that may be booked at once. Reports: a part is claimed meanwhile, and goes out on the
+# moment. What somebody waits for books further ahead, and so before every report of every process.
+REPORTS_AHEAD = 0.25
 URGENT_AHEAD = 3.0
-NOW_AHEAD = 0.2  # before reports, and hardly a wait
+NOW_AHEAD = 0.35  # before reports, and hardly a wait
 REFUSED_ON_END = 5  # chats, and no message accepted in between: it is the bot that has to wait, not they
 
 
@@ -68,8 +68,8 @@ class Gate:
         self._urgent, self._others = Line(), Line()
         self._refused: set[str] = set()
 
-    async def turn(self, own: Sequence[Pace | Window], errand: Errand) -> None:
-        """Returns when the next message may go, and counts it. Who waits for its own limits stands in no line.
+    async def turn(self, own: Sequence[Pace | Window], errand: Errand) -> float:
+        """The moment at which the next message may go, close at hand. Who waits for its own limits stands in no line.
 
         Raises SendError where that would take longer than the errand may.
         """
@@ -79,10 +79,11 @@ class Gate:
                 booking = await self._booking(own, URGENT_AHEAD if errand.urgent else REPORTS_AHEAD)
             if booking.full and booking.wait > errand.within:
                 raise SendError("the chat has no room now", Outcome.NOT_SENT, retry_after=booking.wait)
-            if booking.wait:
-                await self._clock.sleep(booking.wait)
+            moment = self._clock.monotonic() + booking.wait
+            if (wait := booking.wait if booking.full else booking.wait - REPORTS_AHEAD) > 0:
+                await self._clock.sleep(wait)
             if not booking.full:
-                return
+                return moment
 
     async def _booking(self, own: Sequence[Pace | Window], ahead: float) -> Booking:
         """Waits, at the head of the line, for what all share; a chat that is full itself makes room for the next."""

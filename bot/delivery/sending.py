@@ -123,10 +123,13 @@ async def _bring_to_an_end(part: Part, courier: Courier, errand: Errand) -> bool
     """Attempts a part until it needs nothing more; False leaves it to a later run."""
     waits = _Waits(courier.patience)
     while part.state in UNFINISHED:
-        if part.state is PartState.PLANNED and not await _turn(part, courier, errand):
+        try:
+            moment = await _turn(part, courier, errand) if part.state is PartState.PLANNED else errand.since
+        except SendError as error:
+            logger.info("part waits: %s", error, extra={"channel": part.channel, "part": part.key})
             return False
         async with courier.turns.part(part.address.chat, errand):
-            verdict = await _uninterrupted(_attempt(part, courier), courier.patience.stop)
+            verdict = await _uninterrupted(_attempt(part, courier, moment), courier.patience.stop)
         wait = courier.patience.poll if verdict is None else waits.after(verdict)
         if wait is None:
             return False
@@ -136,23 +139,18 @@ async def _bring_to_an_end(part: Part, courier: Courier, errand: Errand) -> bool
     return True
 
 
-async def _turn(part: Part, courier: Courier, errand: Errand) -> bool:
-    """Waits for the part's turn; one that will not be sent has it at once. False where it is not worth the wait."""
+async def _turn(part: Part, courier: Courier, errand: Errand) -> float:
+    """The moment at which the part may go; one that will not be sent waits for none. Raises SendError."""
     address = await current_address(part.address, courier.store)
     if await courier.store.closed(address) is not None:
-        return True
-    try:
-        await courier.channels(address).turn(errand)
-    except SendError as error:
-        logger.info("part waits: %s", error, extra={"channel": part.channel, "part": part.key})
-        return False
-    return True
+        return errand.since
+    return await courier.channels(address).turn(errand)
 
 
-async def _attempt(part: Part, courier: Courier) -> Verdict | None:
-    """One attempt at a part; None when another process holds it."""
+async def _attempt(part: Part, courier: Courier, moment: float) -> Verdict | None:
+    """One attempt at a part, not before its moment; None when another process holds it."""
     address = await current_address(part.address, courier.store)
-    attempt = _Attempt(part, uuid4().hex, courier, address, courier.channels(address))
+    attempt = _Attempt(part, uuid4().hex, courier, address, courier.channels(address), moment)
     if not await attempt.take():
         return None
     verdict = await (
@@ -172,6 +170,7 @@ class _Attempt:
     courier: Courier
     address: Address
     channel: Channel
+    moment: float
 
     async def take(self) -> bool:
         """Claims a planned part or recovers an abandoned one; True only with time left for a whole send."""
@@ -194,6 +193,8 @@ class _Attempt:
         thread = thread_of(await self.courier.store.delivery(self.part.delivery))
         if self._is_link and self.part.message.document not in thread.sent:
             return Verdict(PartState.FAILED, error="the message to edit was not posted")
+        if (wait := self.moment - self.courier.clock.monotonic()) > 0:
+            await self.courier.clock.sleep(wait)
         try:
             async with asyncio.timeout(self.courier.patience.send):
                 return Verdict(PartState.SENT, await self.channel.send(self.part.key, self.part.message, thread))

@@ -26,8 +26,9 @@ class ConsoleChannel:
             Message(PartKind.POST, each.key, json.dumps(_encoded(each), ensure_ascii=False)) for each in documents
         )
 
-    async def turn(self, errand: Errand) -> None:
+    async def turn(self, errand: Errand) -> float:
         """A terminal has no limits."""
+        return errand.since
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:  # noqa: ARG002 - a terminal has no threads
         """Prints the message. Raises SendError(GONE) when nobody reads the stream any more."""

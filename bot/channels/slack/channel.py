@@ -65,8 +65,8 @@ class SlackChannel:
         """See bot.channels.slack.messages."""
         return messages.render(documents, interactive=self._interactive)
 
-    async def turn(self, errand: Errand) -> None:
-        await self._gate.turn((self._rates.messages,), errand)
+    async def turn(self, errand: Errand) -> float:
+        return await self._gate.turn((self._rates.messages,), errand)
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         """Posts once: blocks, else those without pictures, else their text. Returns the message's time stamp.

@@ -77,8 +77,8 @@ class TelegramChannel:
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         return render(documents, linkable=self._message_url("0") is not None, interactive=self._interactive)
 
-    async def turn(self, errand: Errand) -> None:
-        await self._gate.turn(self._limits, errand)
+    async def turn(self, errand: Errand) -> float:
+        return await self._gate.turn(self._limits, errand)
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:  # noqa: ARG002 - no place for a key
         payload = json.loads(message.payload)

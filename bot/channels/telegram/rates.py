@@ -8,7 +8,7 @@ from bot.interfaces import Pace, Window
 
 CHAT_SECONDS, CHAT_BURST = 1.0, 6
 GROUP_MOST, GROUP_SECONDS = 20, 61.0  # a minute, and what a message may take to arrive
-ALL = Pace("telegram", 1 / 28.5)  # one after the other: a second's thirty may not arrive within less than a second
+ALL = Pace("telegram", 1 / 28)  # one after the other: a second's thirty may not arrive within less than a second
 
 
 def own(target: str, *, is_private: bool) -> tuple[Pace | Window, ...]:
