@@ -16,7 +16,7 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 .DEFAULT_GOAL := help
 # Where it is set, every test process would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo run test coverage check injection-live lock clean
+.PHONY: help demo run test coverage check chaos injection-live image lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -44,8 +44,23 @@ check: $(DEV)  ## format, lint, types, import contracts and the fast tests
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(FAST)
 
+chaos: $(DEV)  ## processes killed, stopped and cut off, and what the chats show then (an hour; ARGS="--quick", "--only kills --seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 injection-live: $(LIVE)  ## attacks on a real model: the configured one, else a small one (minutes; ARGS="--limit 10")
 	@$(BIN)/python -m tests.injection_live $(ARGS)
+
+# podman and buildah keep the health check only in Docker's format. ARGS go to the builder as they are.
+image: TAG ?= paperboy
+image:  ## the container image, by docker, podman or buildah (BASE=a mirror of its base; TAG=name; REQUIREMENTS=requirements-otel.lock)
+	@for each in $(or $(BUILDER),docker podman buildah); do \
+	    if "$$each" info >/dev/null 2>&1; then builder=$$each; break; fi; \
+	done; \
+	case "$$builder" in \
+	    "") echo "Building an image needs docker, podman or buildah, and one that works: see what its info says. Or name it: make image BUILDER=/path/to/podman" >&2; exit 1;; \
+	    *podman|*buildah) format="--format docker";; \
+	esac; \
+	"$$builder" build $$format $(if $(BASE),--build-arg BASE="$(BASE)") $(if $(REQUIREMENTS),--build-arg REQUIREMENTS="$(REQUIREMENTS)") -t "$(TAG)" $(ARGS) .
 
 lock:  ## choose the exact versions anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

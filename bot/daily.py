@@ -9,6 +9,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from bot import delivery, texts
+from bot.context import working_on
 from bot.errors import BotError, ModelError, SettingsError, SourceError
 from bot.interfaces import Progress, no_progress
 from bot.lists import end_of
@@ -210,7 +211,8 @@ class Daily:
                 return Made(standing)
             number = standing.key.edition + 1 if standing else 1
             edition = Edition(job.day, profile, language, number, fresh=job.again, base=base)
-            report = await self.reporter.report(edition, progress)
+            with working_on(report=str(edition.key)), self.courier.telemetry.span("report", edition=number):
+                report = await self.reporter.report(edition, progress)
             if standing and _is_worse(report, standing):
                 reason = report.ranking.fallback or "failure.model"
                 raise ModelError("the model could score nothing; the published report stands", key=reason)

@@ -1,7 +1,7 @@
 """Every Protocol of the outside on one page: what the core asks for, and what an adapter has to promise."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Generic, Literal, Protocol, TypeVar
@@ -471,6 +471,12 @@ class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Req
     async def ping(self) -> None:
         """Can it be read and written? Raises StoreError."""
 
+    async def prune(self) -> None:
+        """Forgets what was kept for its time (`bot/store/kept.py`), and nothing that is unfinished, unknown or open.
+
+        Nothing to do for a store that forgets by itself.
+        """
+
     async def check(self) -> Sequence[Finding]:
         """What its operator should mend; may take seconds. Raises StoreError where it is damaged."""
 
@@ -487,6 +493,9 @@ class Telemetry(Protocol):
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         """Adds a duration to a histogram."""
 
+    def span(self, name: str, **attributes: str | int) -> AbstractContextManager[None]:
+        """Where a step begins and ends, for who traces. Attributes are names, keys and counts: never anybody's text."""
+
 
 class NoTelemetry:
     """Nobody watches."""
@@ -494,6 +503,17 @@ class NoTelemetry:
     def count(self, name: str, by: float = 1.0, **labels: str) -> None: ...
     def gauge(self, name: str, value: float, **labels: str) -> None: ...
     def observe(self, name: str, seconds: float, **labels: str) -> None: ...
+    def span(self, name: str, **attributes: str | int) -> AbstractContextManager[None]:
+        del name, attributes
+        return nullcontext()
+
+
+def count_http(telemetry: Telemetry, upstream: str, status: int | None, seconds: float | None = None) -> None:
+    """Counts an HTTP request. `status` is None where no answer came; `seconds` where a wait means nothing."""
+    outcome = "error" if status is None else f"{status // 100}xx"
+    telemetry.count("http_requests", upstream=upstream, status=outcome)
+    if seconds is not None:
+        telemetry.observe("http_seconds", seconds, upstream=upstream)
 
 
 Job = Callable[[Mapping[str, str]], Awaitable[None]]

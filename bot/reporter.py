@@ -5,12 +5,23 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from bot.errors import ModelError
 from bot.extras import extras, version_note, versioned, with_extras, with_extras_of
-from bot.interfaces import Analyst, Brief, Clock, FullTexts, Metadata, Progress, Store, no_progress
+from bot.interfaces import (
+    Analyst,
+    Brief,
+    Clock,
+    FullTexts,
+    Metadata,
+    NoTelemetry,
+    Progress,
+    Store,
+    Telemetry,
+    no_progress,
+)
 from bot.lists import DayLists
 from bot.models import (
     AnalystKind,
@@ -95,6 +106,7 @@ class Reporter:
     clock: Clock
     rules: Rules
     warm_up: Callable[[], Awaitable[None]] | None = None
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
 
     async def rank(self, edition: Edition, progress: Progress = no_progress) -> Ranking:
         """Scores the day's list, chooses nothing, and keeps the ranking. Raises SourceError."""
@@ -126,15 +138,18 @@ class Reporter:
     async def _report(self, edition: Edition, progress: Progress) -> Report:
         watch, meter = Stopwatch(self.clock), Meter()
         progress("list", 0, 1)
-        day_list = await self._papers(edition)
-        listing = watch.lap()
+        with self.telemetry.span("list"):
+            day_list = await self._papers(edition)
+        listing = self._lap(watch, "list")
         texts = Prefetch(self.full_texts, self.extractive, self.rules)
         run = _Run(edition, meter, progress, texts)
         adding = asyncio.create_task(self._extras(day_list, texts))
         try:
-            ranking = await self._score(run, day_list)
-            scoring = watch.lap()
-            dives = await self._deep_dives(run, texts, ranking)
+            with self.telemetry.span("score", papers=len(day_list.papers)):
+                ranking = await self._score(run, day_list)
+            scoring = self._lap(watch, "score")
+            with self.telemetry.span("deep_dive"):
+                dives = await self._deep_dives(run, texts, ranking)
             known = adding.result() if adding.done() else {}
         finally:
             adding.cancel()
@@ -153,12 +168,17 @@ class Reporter:
             model=", ".join(_models(ranking, dives)),
             prompts=self._prompts(ranking, dives, edition.language),
             usage=meter.usage,
-            seconds=Seconds(total=watch.total(), list=listing, score=scoring, deep_dive=watch.lap()),
+            seconds=Seconds(total=watch.total(), list=listing, score=scoring, deep_dive=self._lap(watch, "deep_dive")),
             created_at=self.clock.now(),
             note=None if day_list.papers else "note.no_list",
             min_score=self.rules.min_score,
             wanted=self.rules.deep_dives,
         )
+
+    def _lap(self, watch: Stopwatch, step: str) -> float:
+        seconds = watch.lap()
+        self.telemetry.observe("report_seconds", seconds, step=step)
+        return seconds
 
     def _prompts(self, ranking: Ranking, dives: Sequence[DeepDive], language: str) -> tuple[str, ...]:
         return self.analyst.prompts(language) if self.analyst and any(_models(ranking, dives)) else ()

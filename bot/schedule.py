@@ -25,14 +25,16 @@ from bot.delivery import (
     is_placeholder,
     tell_operator,
 )
-from bot.interfaces import Clock, Engine, Store
+from bot.interfaces import Clock, Engine, NoTelemetry, Store, Telemetry
 from bot.lists import SATURDAY, previous_weekday
 from bot.models import Address, ChannelPlan, ReportKey
+from bot.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
 ListDay = Literal["previous", "current"]
 
+LOOP = "schedule"  # by that name, `Pulse` knows it
 PASS_SECONDS = 30.0  # between two looks at what is due (DESIGN section 4)
 LATE_AFTER = timedelta(minutes=10)  # a report that starts later than this after its hour says so
 FIRST_PAUSE_SECONDS = 60.0  # before a job that did not help is tried again; doubled each time
@@ -162,14 +164,19 @@ class Schedule:
     clock: Clock
     tell: Tell
     known: Sequence[ChannelPlan] = ()
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
+    pulse: Pulse | None = None
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _wanted: dict[tuple[str, date], Due] = field(default_factory=dict)
+    _pruned_on: date | None = None
 
     async def run(self) -> None:
         """Looks every 30 s until it is cancelled; a pass that fails is logged and the next one comes."""
         while True:
             try:
                 await self.reconcile()
+                if self.pulse:
+                    self.pulse.beat(LOOP)
             except Exception:
                 logger.exception("pass failed")
             await self.clock.sleep(PASS_SECONDS)
@@ -188,12 +195,20 @@ class Schedule:
             else:
                 seen.append(await self._submit("deliver", f"deliver:{key}", {"delivery": key}))
         self._pauses = {name: pause for name, pause in self._pauses.items() if name in seen}
+        await self._prune(now.date())
+
+    async def _prune(self, today: date) -> None:
+        """Once a day, and at the start."""
+        if today != self._pruned_on:
+            await self.store.prune()
+            self._pruned_on = today
 
     async def _open(self, now: datetime) -> tuple[Due, ...]:
         """What is due, not settled, and can be posted."""
         entries = due(self.plans, now, self.catch_up, self.list_day)
         still_open = {(e.plan.name, e.day): e for e in entries if not await day_settled(self.store, e.plan, e.day)}
         before, self._wanted = self._wanted, still_open
+        self.telemetry.gauge("reports_overdue", sum(entry.late for entry in still_open.values()))
         due_now = {(e.plan.name, e.day) for e in entries}
         await self._miss([entry for name, entry in before.items() if name not in due_now])
         return tuple([entry for entry in still_open.values() if not await self._is_closed(entry.plan)])

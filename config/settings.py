@@ -218,6 +218,14 @@ class WebSettings(Section):
     token_file: Path | None = Field(None, description="file that holds `token`")
 
 
+class LogSettings(Section):
+    """What happens, line by line, on stderr."""
+
+    format: Literal["auto", "text", "json"] = Field(
+        "auto", description="`text`, `json` (an object a line), or `auto`: JSON where `run` has no terminal"
+    )
+
+
 class OperatorSettings(Section):
     """Who hears of troubles."""
 
@@ -305,6 +313,7 @@ class Settings(BaseSettings):
     telegram: TelegramSettings = TelegramSettings()
     slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
     operator: OperatorSettings = OperatorSettings()
     limits: LimitsSettings = LimitsSettings()
     profiles: tuple[ProfileSettings, ...] = (DEFAULT_PROFILE,)

@@ -53,7 +53,7 @@ class Bot:
     @property
     def errors(self) -> list[str]:
         """The lines that tell of what went wrong with us."""
-        return [line for line in self.said.splitlines() if " ERROR " in line or "Traceback" in line]
+        return [line for line in self.said.splitlines() if '"level": "error"' in line or "Traceback" in line]
 
     async def ends(self) -> float:
         """Ends it as an operator does, and says how long that took."""

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
@@ -34,7 +34,7 @@ def free_port() -> int:
 class RedisProcess:
     """A server with a folder of its own; killed and started again, it is the same one."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, keeping: Sequence[str] = KEEPING) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [
@@ -45,7 +45,7 @@ class RedisProcess:
             "127.0.0.1",
             "--dir",
             str(folder),
-            *KEEPING,
+            *keeping,
             *options,
         ]
 
@@ -71,10 +71,10 @@ class RedisProcess:
 
 
 @contextmanager
-def running(*options: str) -> Iterator[RedisProcess]:
+def running(*options: str, keeping: Sequence[str] = KEEPING) -> Iterator[RedisProcess]:
     """A started server, ended with the context."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        server = RedisProcess(Path(folder), *options)
+        server = RedisProcess(Path(folder), *options, keeping=keeping)
         server.start()
         try:
             yield server

@@ -30,6 +30,7 @@ BELOW = set().union(*LAYERS[LAYERS.index(OUTSIDE) + 1 :])
 # What an adapter may know of ours, besides itself.
 KNOWN_OUTSIDE = {
     "bot.tokens",
+    "bot.context",
     "bot.models",
     "bot.requests",
     "bot.report.document",
@@ -116,6 +117,8 @@ VIOLATIONS = [
     ("core", "bot/texts/__init__.py", "socket"),
     ("core", "prompts/__init__.py", "httpx"),
     ("core", "config/settings.py", "urllib3"),
+    ("core", "bot/context.py", "structlog"),
+    ("layers", "bot/context.py", "bot.models"),
     ("settings", "bot/daily.py", "config"),
     ("settings", "bot/web/site.py", "config.settings"),
     ("settings", "bot/channels/telegram/__init__.py", "config.settings"),
@@ -437,7 +440,7 @@ def test_the_container_file_is_clean():
 def test_the_container_gets_every_package_and_nobodys_settings():
     copied = set(re.findall(r"^COPY (\S+) \./", text_of(REPO / "Dockerfile"), re.MULTILINE))
     ignored = text_of(REPO / ".dockerignore").splitlines()
-    assert copied == {*PACKAGES, "requirements.lock"}
+    assert copied == {*PACKAGES, "requirements.lock", "requirements-otel.lock"}
     assert ignored[0] == "*"
     assert {f"!{name}" for name in copied} == {line for line in ignored if line.startswith("!")}
     assert ignored.index("config/config.toml") > ignored.index("!config")

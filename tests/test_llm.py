@@ -27,8 +27,10 @@ from bot.llm.failure import Blame, CallError, Failure, NotCalledError, for_log
 from bot.llm.retry import LONGEST_WAIT, TRIES, Tries, wait_named
 from bot.llm.structured import asked_again, read, strict_schema, tokens_at_most
 from bot.models import Meter
+from bot.telemetry import Metrics
 from tests.fakes import ABSTRACT, NOW, FakeClock, wait_until
 from tests.model_standin import Fault, ModelStandIn
+from tests.test_telemetry import value
 
 KEY = "sk-standin-0123456789abcdef"
 SPEED = 200  # a wait of one second takes 5 ms here
@@ -244,6 +246,27 @@ async def test_a_reply_is_validated_and_counted(server: ModelStandIn, connect: C
     assert meter.usage.input_tokens > 50
     assert meter.usage.output_tokens > 10
     assert server.by_name == {"score": 1}
+
+
+async def test_calls_tokens_and_cost_are_counted_by_what_came_of_them(
+    server: ModelStandIn, store: MemoryStore, clock: QuickClock
+) -> None:
+    server.faults = (Fault("status", times=1, status=503), Fault("malformed", after=1, times=1))
+    metrics, meter = Metrics(), Meter()
+    llm = LiteLLM(options(server, model="openai/gpt-4o-mini"), store, clock, metrics)
+    try:
+        await score(llm, meter=meter)
+    finally:
+        await llm.aclose()
+    named = {"model": "openai/gpt-4o-mini"}
+    for outcome in ("unavailable", "invalid", "ok"):
+        assert value(metrics, "model_calls_total", outcome=outcome, **named) == 1
+    usage = meter.usage
+    assert value(metrics, "model_tokens_total", kind="input", **named) == usage.input_tokens > 0
+    assert value(metrics, "model_tokens_total", kind="output", **named) == usage.output_tokens > 0
+    assert value(metrics, "model_cost_usd_total", **named) == pytest.approx(usage.cost_usd)
+    assert value(metrics, "http_requests_total", upstream="model", status="2xx") == 2
+    assert value(metrics, "http_requests_total", upstream="model", status="5xx") == 1
 
 
 async def test_a_call_is_sent_as_the_service_wants_it(server: ModelStandIn, connect: Connect) -> None:

@@ -38,6 +38,7 @@ def test_make_alone_says_what_there_is(make):
         "coverage",
         "check",
         "injection-live",
+        "image",
         "lock",
         "clean",
     ]

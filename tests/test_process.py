@@ -133,8 +133,11 @@ async def test_run_posts_what_is_due_serves_the_archive_and_ends_at_sigterm(worl
         process.send_signal(signal.SIGTERM)
         ended = await world.end(process)
     assert ended.code == 0, ended.err
-    assert "report delivered" in ended.err
-    assert "ERROR" not in ended.err
+    assert [line for line in ended.log if line["level"] in ("error", "critical")] == []
+    delivered = [line for line in ended.log if line["event"] == "report delivered"]
+    assert {line["job"] for line in delivered} == {f"deliver:{line['delivery']}" for line in delivered}
+    sent = [line for line in ended.log if line["event"] == "part sent"]
+    assert {line["delivery"] for line in sent} == {line["delivery"] for line in delivered}
 
 
 async def test_run_with_one_platform_unreachable_serves_the_other(world: World):

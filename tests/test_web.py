@@ -630,6 +630,37 @@ async def test_a_store_that_cannot_be_written_is_not_ready_and_still_shows_its_r
     assert (await browser.get("/readyz")).status == 200
 
 
+async def test_what_keeps_the_process_from_being_ready_is_named_and_hides_nothing_else(store):
+    troubles = {"schedule": "no pass for 95 s"}
+    async with browsing(a_site(store, troubles=lambda: troubles)) as browser:
+        answer = await browser.get("/readyz")
+        assert answer.status == 503
+        assert json.loads(answer.text) == {
+            "status": "not ready",
+            "store": "ok",
+            "team": "ok",
+            "schedule": "no pass for 95 s",
+        }
+        assert (await browser.get("/healthz")).status == 200
+        troubles.clear()
+        assert (await browser.get("/readyz")).status == 200
+
+
+async def test_metrics_are_for_who_has_the_token(store):
+    async def page():
+        return b"paperboy_reports_late_total 1.0\n"
+
+    async with browsing(a_site(store, metrics=page, token="hush-hush")) as browser:
+        assert (await browser.get("/metrics")).status == 401
+        answer = await browser.get("/metrics", Authorization="Bearer hush-hush")
+    assert (answer.status, answer.text) == (200, "paperboy_reports_late_total 1.0\n")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_where_nobody_counts_there_are_no_metrics(browser):
+    assert (await browser.get("/metrics")).status == 404
+
+
 @pytest.mark.parametrize("path", ["/", "/feed.atom", "/reports/2026-02-25/default.zh", "/papers/2602.00001"])
 async def test_a_store_that_cannot_be_read_is_a_page_that_says_so(path, browser, tmp_path, caplog):
     with sqlite3.connect(tmp_path / "paperboy.db", isolation_level=None) as other:

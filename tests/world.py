@@ -55,6 +55,11 @@ class Ended:
         found: dict[str, Any] = json.loads(self.out)
         return found
 
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """What `run` logged: an object a line and nothing else."""
+        return [json.loads(line) for line in self.err.splitlines()]
+
 
 @dataclass
 class World:

@@ -2,6 +2,6 @@
 
 from bot.answering.entries import Answered, Work
 from bot.answering.holding import Rhythm
-from bot.answering.seeing import JOB, Answering
+from bot.answering.seeing import JOB, LOOP, Answering
 
-__all__ = ["JOB", "Answered", "Answering", "Rhythm", "Work"]
+__all__ = ["JOB", "LOOP", "Answered", "Answering", "Rhythm", "Work"]

@@ -18,14 +18,17 @@ from weakref import WeakValueDictionary
 from bot import delivery, texts
 from bot.answering.entries import Answered, Entry, Work, line, sorry
 from bot.answering.holding import Holding, Rhythm
+from bot.context import working_on
 from bot.delivery import Courier
 from bot.errors import BotError, SettingsError, StoreError
 from bot.interfaces import Channel, Engine, Store
 from bot.models import Address, Part
+from bot.pulse import Pulse
 from bot.requests import Closing, Request, RequestState
 
 logger = logging.getLogger(__name__)
 
+LOOP = "requests"  # by that name, `Pulse` knows the look for open ones
 JOB = "answer"  # the engine's name for the work of this module
 PASS_SECONDS = 30.0  # between two looks for requests that nobody works on
 STALE = timedelta(hours=12)  # who waited longer, because the bot was down, is told so and asks again
@@ -43,6 +46,7 @@ class Answering:
     courier: Courier
     works: Mapping[str, Work]
     rhythm: Rhythm = field(default_factory=Rhythm)
+    pulse: Pulse | None = None
     _entries: dict[str, Entry] = field(default_factory=dict)
     _made: dict[str, Answered] = field(default_factory=dict)  # what could not be stored yet: it is not made twice
     _steps: dict[str, tuple[str, int, int]] = field(default_factory=dict)
@@ -79,7 +83,8 @@ class Answering:
                 self._entries[request.key], self._last[queue] = entry, entry.stands
                 if made := self._made.pop(request.key, None):
                     future.set_result(made)
-                self._spawn(self._see_through(entry))
+                with working_on(request=request.code):  # also what the task logs long after
+                    self._spawn(self._see_through(entry))
 
     async def reconcile(self) -> None:
         """One look: what nobody works on is begun, what is too old is told so, and no message about progress stays."""
@@ -127,7 +132,11 @@ class Answering:
             self._steps[request.job] = (step, done, total)
 
         try:
-            return await self.works[request.command](request, progress)
+            with (
+                working_on(request=request.code),
+                self.courier.telemetry.span("request", command=request.command, language=request.language),
+            ):
+                return await self.works[request.command](request, progress)
         except BotError as error:
             logger.warning("request failed: %s", error, extra={"request": request.code, "command": request.command})
             return sorry(error, request)
@@ -214,6 +223,8 @@ class Answering:
             await delivery.deliver(key, self.courier)
         except BotError as error:  # what is planned is sent by a later pass
             logger.error("answer not sent yet: %s", error, extra={"delivery": key})  # noqa: TRY400 - says it all
+        waited = (self.courier.clock.now() - request.asked_at).total_seconds()
+        self.courier.telemetry.observe("request_seconds", waited, command=request.command, state=answered.state.value)
 
     def _parts(self, entry: Entry, answered: Answered) -> tuple[Part, ...]:
         request, now = entry.request, self.courier.clock.now()
@@ -248,6 +259,8 @@ class Answering:
         while True:
             try:
                 await self.reconcile()
+                if self.pulse:
+                    self.pulse.beat(LOOP)
             except Exception:
                 logger.exception("open requests not looked at")
             await self.courier.clock.sleep(PASS_SECONDS)

@@ -50,7 +50,7 @@ class Chatting:
     def of(cls, app: App, places: Places, daily: Daily, engine: Engine) -> "Chatting":
         limits = _limits(app.settings)
         works: dict[str, Work] = {}
-        answering = Answering(app.store, engine, daily.courier, works)
+        answering = Answering(app.store, engine, daily.courier, works, pulse=app.pulse)
         means = Means(
             ondemand=app.ondemand,
             daily=daily,

@@ -5,16 +5,18 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from bot import engine
+from bot import engine, tracing
 from bot.llm import client
 from bot.web import server
 
 T = TypeVar("T")
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
-RUN_ENDS_SECONDS = engine.GRACE_SECONDS + engine.CUT_SECONDS + server.CLOSE_SECONDS + client.CLOSE_SECONDS
-"""What `run` takes to end when everything hangs: its jobs, its readers and its model, one after another. Below the 10 s
-after which Docker kills what it has told to stop (https://docs.docker.com/reference/cli/docker/container/stop/).
+RUN_ENDS_SECONDS = (
+    engine.GRACE_SECONDS + engine.CUT_SECONDS + server.CLOSE_SECONDS + client.CLOSE_SECONDS + tracing.FLUSH_SECONDS
+)
+"""What `run` takes to end when everything hangs: its jobs, its readers, its model and what it traced, one after
+another. Below the 10 s after which Docker kills what it has told to stop (https://docs.docker.com/reference/cli/docker/container/stop/).
 """
 
 

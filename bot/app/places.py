@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
+from bot.app.counting import http_trace
 from bot.channels.pace import Gate
 from bot.errors import SettingsError
-from bot.interfaces import Channel, Clock, Pacing
+from bot.interfaces import Channel, Clock, NoTelemetry, Pacing, Telemetry
 from bot.models import Address, PlatformName
 from bot.pacing import LocalPacing
 from config.settings import Settings
@@ -54,22 +55,27 @@ class Places:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, settings: Settings, clock: Clock, stream: TextIO | None, pacing: Pacing | None = None
+        cls,
+        settings: Settings,
+        clock: Clock,
+        stream: TextIO | None,
+        telemetry: Telemetry = NoTelemetry(),
+        pacing: Pacing | None = None,
     ) -> AsyncIterator["Places"]:
         """Places of all platforms that the settings use; their connections end with the context.
 
         `pacing` counts what their limits have left; without, they are this process's alone.
         """
-        pacing = pacing or LocalPacing(clock)
+        gates = partial(Gate, pacing or LocalPacing(clock), clock)
         platforms = {channel.platform for channel in settings.channels}
         telegram: Bot | None = None
         slack: AsyncWebClient | None = None
         async with AsyncExitStack() as stack:
             makers: dict[PlatformName, Make] = {PlatformName.CONSOLE: _console(stream or sys.stdout)}
             if "telegram" in platforms or settings.telegram.token:
-                makers[PlatformName.TELEGRAM], telegram = _telegram(settings, partial(Gate, pacing, clock), stack)
+                makers[PlatformName.TELEGRAM], telegram = _telegram(settings, gates, stack, telemetry)
             if "slack" in platforms or settings.slack.bot_token:
-                makers[PlatformName.SLACK], slack = await _slack(settings, partial(Gate, pacing, clock), stack)
+                makers[PlatformName.SLACK], slack = await _slack(settings, gates, stack, telemetry)
             yield cls(makers, Clients(telegram, slack))
 
 
@@ -79,14 +85,16 @@ def _console(stream: TextIO) -> Make:
     return lambda address: ConsoleChannel(address, stream)
 
 
-def _telegram(settings: Settings, gates: Callable[..., Gate], stack: AsyncExitStack) -> "tuple[Make, Bot | None]":
+def _telegram(
+    settings: Settings, gates: Callable[..., Gate], stack: AsyncExitStack, telemetry: Telemetry
+) -> "tuple[Make, Bot | None]":
     token = settings.telegram.token
     if token is None:
         return _without("telegram.token", "the token that @BotFather gave you, in PAPERBOY_TELEGRAM__TOKEN"), None
     from bot.channels.telegram import ALL, TelegramChannel, telegram_bot
 
     try:
-        bot = telegram_bot(token.get_secret_value(), settings.telegram.api_url)
+        bot = telegram_bot(token.get_secret_value(), settings.telegram.api_url, telemetry)
     except SettingsError as error:
         return _refused(error), None
     stack.push_async_callback(bot.request.shutdown)
@@ -101,7 +109,7 @@ def _telegram(settings: Settings, gates: Callable[..., Gate], stack: AsyncExitSt
 
 
 async def _slack(
-    settings: Settings, gates: Callable[..., Gate], stack: AsyncExitStack
+    settings: Settings, gates: Callable[..., Gate], stack: AsyncExitStack, telemetry: Telemetry
 ) -> "tuple[Make, AsyncWebClient | None]":
     token = settings.slack.bot_token
     if token is None:
@@ -109,7 +117,8 @@ async def _slack(
     from bot.channels.slack import SlackChannel, slack_client
 
     api_url = f"{settings.slack.api_url}/"
-    client = await stack.enter_async_context(slack_client(token.get_secret_value(), api_url))
+    traces = [http_trace(telemetry, "slack")]
+    client = await stack.enter_async_context(slack_client(token.get_secret_value(), api_url, traces))
     gate = gates()
     hears = (settings.slack.app_token if settings.slack.mode == "socket" else settings.slack.signing_secret) is not None
     return lambda address: SlackChannel(address, client, gate, interactive=hears), client

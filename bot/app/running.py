@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from bot import delivery
+from bot import answering, delivery, schedule
 from bot.answering import JOB
 from bot.app.chatting import Chatting, Handlers
 from bot.app.ending import ENDING
 from bot.app.places import Places
+from bot.app.watching import metrics_page, watched
 from bot.app.wiring import App, daily_of
 from bot.daily import Daily, Job, Planned
 from bot.delivery import Trouble
@@ -135,11 +136,15 @@ def catch_up(app: App) -> timedelta:
 async def run(app: App) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError when the web port is taken."""
     load_prompts(app)
+    app.pulse.expect(schedule.LOOP, answering.LOOP)
     async with AsyncExitStack() as stack:
-        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None, app.pacing))
+        places = await stack.enter_async_context(
+            Places.opened(app.settings, app.clock, None, app.telemetry, app.pacing)
+        )
         daily = daily_of(app, places)
         jobs, platforms = Jobs(app, daily), Platforms(app, daily)
-        jobs.engine = engine = LocalEngine({"report": jobs.report, "deliver": jobs.deliver, JOB: jobs.answer})
+        named = {"report": jobs.report, "deliver": jobs.deliver, JOB: jobs.answer}
+        jobs.engine = engine = LocalEngine(watched(named, app.telemetry, app.clock))
         jobs.chatting = chatting = Chatting.of(app, places, daily, engine)
         platforms.handlers = chatting.handlers
         port = await stack.enter_async_context(
@@ -155,6 +160,8 @@ async def run(app: App) -> None:
             app.clock,
             daily.courier.tell,
             known=app.plans,
+            telemetry=app.telemetry,
+            pulse=app.pulse,
         )
         work = [loop.run(), platforms.watch(), *(handlers.run() for handlers in chatting.handlers.values())]
         if app.llm:
@@ -162,6 +169,7 @@ async def run(app: App) -> None:
         _background(stack, work)
         logger.info("running", extra={"channels": len(app.plans), "web": f"http://{app.settings.web.host}:{port}"})
         await _ending()
+        app.pulse.end()
         logger.info("stopping")
 
 
@@ -194,6 +202,8 @@ def _site(app: App, platforms: Platforms) -> Site:
         language=app.settings.language,
         token=token.get_secret_value() if token else None,
         health=platforms.states,
+        troubles=app.pulse.troubles,
+        metrics=metrics_page(app),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import config
 from bot.errors import SettingsError
-from bot.interfaces import Clock, Pacing, Store
+from bot.interfaces import Clock, NoTelemetry, Pacing, Store, Telemetry
 from bot.pacing import Fallback, LocalPacing
 from bot.store.entries import WholeStore
 from bot.store.redis_url import is_redis, place
@@ -16,17 +16,19 @@ SQLITE = "sqlite:///"
 
 
 @asynccontextmanager
-async def opened_store(loaded: config.Loaded, url: str | None = None) -> AsyncIterator[WholeStore]:
+async def opened_store(
+    loaded: config.Loaded, url: str | None = None, telemetry: Telemetry = NoTelemetry()
+) -> AsyncIterator[WholeStore]:
     """The store at `url`, else that of the settings. Raises SettingsError, StoreError."""
     url = url or loaded.settings.store.url
     if not is_redis(url):
-        async with SqliteStore.open(_file(url, loaded)) as sqlite:
+        async with SqliteStore.open(_file(url, loaded), telemetry=telemetry) as sqlite:
             yield sqlite
         return
     from bot.store.redis import RedisStore
 
     password = loaded.settings.store.password
-    async with RedisStore.open(url, password.get_secret_value() if password else None) as redis:
+    async with RedisStore.open(url, password.get_secret_value() if password else None, telemetry=telemetry) as redis:
         yield redis
 
 

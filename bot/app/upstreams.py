@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from bot.interfaces import Clock, Store
+from bot.app.counting import http_trace
+from bot.interfaces import Clock, NoTelemetry, Store, Telemetry
 from bot.sources import arxiv, huggingface
 from bot.sources.arxiv import Arxiv
 from bot.sources.download import AFTER_A_BAN_SECONDS, Downloads
@@ -30,16 +31,28 @@ class Upstreams:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, sources: SourcesSettings, clock: Clock, store: Store, user_agent: str
+        cls,
+        sources: SourcesSettings,
+        clock: Clock,
+        store: Store,
+        user_agent: str,
+        telemetry: Telemetry = NoTelemetry(),
     ) -> "AsyncIterator[Upstreams]":
         """The sources that the settings name; their connections end with the context."""
         headers = {"User-Agent": user_agent}
         # arXiv allows one connection, over all of its hosts: none is kept open for the next request.
         alone = aiohttp.TCPConnector(limit=1, force_close=True)
         async with AsyncExitStack() as stack:
-            session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
+            session = await stack.enter_async_context(
+                aiohttp.ClientSession(headers=headers, trace_configs=[http_trace(telemetry, huggingface.NAME)])
+            )
             arxiv_session = await stack.enter_async_context(
-                aiohttp.ClientSession(headers=headers, connector=alone, cookie_jar=aiohttp.DummyCookieJar())
+                aiohttp.ClientSession(
+                    headers=headers,
+                    connector=alone,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    trace_configs=[http_trace(telemetry, arxiv.NAME)],
+                )
             )
             arxiv_pace = Pace(
                 arxiv.NAME,

@@ -23,6 +23,7 @@ from bot.llm import LiteLLM, ModelOptions
 from bot.models import Address, ChannelPlan, PlatformName, Profile
 from bot.ondemand import OnDemand
 from bot.operator import Operator
+from bot.pulse import Pulse
 from bot.ranking import Rules
 from bot.report.document import Links
 from bot.reporter import Reporter
@@ -35,7 +36,8 @@ CONSOLE = ChannelSettings(name="console", platform="console")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a command may replace: list source, store file, arXiv API, full texts, model, clock.
+    """What a command may replace: list source, store file, arXiv API, full texts, model, clock,
+    telemetry.
 
     `metadata` False: arXiv's API is not asked.
     """
@@ -46,6 +48,7 @@ class Parts:
     full_texts: FullTexts | None = None
     llm: RunningModel | None = None
     clock: Clock = field(default_factory=SystemClock)
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class App:
     reporter: Reporter
     ondemand: OnDemand
     links: Links
+    pulse: Pulse
     pacing: Pacing
     telemetry: Telemetry = field(default_factory=NoTelemetry)
 
@@ -69,15 +73,17 @@ class App:
 @asynccontextmanager
 async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
     """What every command needs, closed in reverse order. Raises SettingsError, StoreError."""
-    settings, clock = loaded.settings, parts.clock
+    settings, clock, telemetry = loaded.settings, parts.clock, parts.telemetry
     async with AsyncExitStack() as stack:
         store: Store = await stack.enter_async_context(
-            SqliteStore.open(parts.store) if parts.store else opened_store(loaded)
+            SqliteStore.open(parts.store) if parts.store else opened_store(loaded, telemetry=telemetry)
         )
         upstreams = await stack.enter_async_context(
-            Upstreams.opened(settings.sources, clock, store, user_agent(settings))
+            Upstreams.opened(settings.sources, clock, store, user_agent(settings), telemetry)
         )
-        llm = parts.llm or (LiteLLM(model_options(settings.llm), store, clock) if settings.llm.model else None)
+        llm = parts.llm or (
+            LiteLLM(model_options(settings.llm), store, clock, telemetry) if settings.llm.model else None
+        )
         if llm:
             stack.push_async_callback(llm.aclose)
         reporter = Reporter(
@@ -90,6 +96,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
             clock=clock,
             rules=rules(settings),
             warm_up=llm.warm_up if llm else None,
+            telemetry=telemetry,
         )
         yield App(
             settings=settings,
@@ -102,6 +109,8 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
             reporter=reporter,
             ondemand=OnDemand(reporter),
             links=Links(settings.web.public_url),
+            telemetry=telemetry,
+            pulse=Pulse(clock),
             pacing=pacing_with(store, clock),
         )
 
@@ -116,14 +125,15 @@ def _lists(parts: Parts, source: Source, store: Store) -> DayLists:
 @asynccontextmanager
 async def posting(app: App, stream: TextIO | None = None) -> AsyncIterator[Daily]:
     """The day's use cases with every channel that the settings name within reach."""
-    async with Places.opened(app.settings, app.clock, stream, app.pacing) as places:
+    async with Places.opened(app.settings, app.clock, stream, app.telemetry, app.pacing) as places:
         yield daily_of(app, places)
 
 
 def daily_of(app: App, places: Places) -> Daily:
     """The day's use cases at `places`."""
     operator = Operator.of(app.settings.operator.channel, app.plans, places.at)
-    return Daily(app.reporter, delivery.Courier(app.store, places.at, app.clock, operator.tell), app.links)
+    courier = delivery.Courier(app.store, places.at, app.clock, operator.tell, telemetry=app.telemetry)
+    return Daily(app.reporter, courier, app.links)
 
 
 def user_agent(settings: Settings) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from bot.delivery.standing import UNFINISHED, is_answer, planned, summary, thread_of
+from bot.context import working_on
+from bot.delivery.standing import UNFINISHED, finished, is_answer, is_placeholder, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger
-from bot.models import Address, Delivery, Part, PartKind, PartState
+from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger, NoTelemetry, Telemetry
+from bot.models import Address, Delivery, DeliveryState, Part, PartKind, PartState
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Courier:
     tell: Tell
     patience: Patience = field(default_factory=Patience)
     turns: Turns = field(default_factory=Turns)
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +114,33 @@ async def deliver(key: str, courier: Courier) -> Delivery:
     """
     parts = await planned(key, courier.store)
     errand = Errand(courier.clock.monotonic(), urgent=is_answer(key), within=courier.patience.turn)
-    async with courier.turns.delivery(parts[0].address.chat, errand):
-        for part in sorted(await planned(key, courier.store), key=_posts_before_links):
-            if not await _bring_to_an_end(part, courier, errand):
-                break
-    return summary(await courier.store.delivery(key))
+    platform = parts[0].address.platform.value
+    with working_on(delivery=key), courier.telemetry.span("deliver", platform=platform, parts=len(parts)):
+        async with courier.turns.delivery(parts[0].address.chat, errand):
+            standing = await planned(key, courier.store)
+            for part in sorted(standing, key=_posts_before_links):
+                if not await _bring_to_an_end(part, courier, errand):
+                    break
+        done = await courier.store.delivery(key)
+        if finished(done) and not finished(standing):
+            _count(done, courier)
+    return summary(done)
+
+
+def _count(done: Sequence[Part], courier: Courier) -> None:
+    """What a dashboard learns of a delivery that has just come to its end."""
+    first, state = done[0], summary(done).state
+    platform = first.address.platform.value
+    if is_placeholder(first.delivery):
+        return
+    if first.planned_at is not None:
+        seconds = (courier.clock.now() - first.planned_at).total_seconds()
+        kind = "answer" if is_answer(first.delivery) else "report"
+        courier.telemetry.observe("delivery_seconds", seconds, kind=kind, platform=platform)
+    if not is_answer(first.delivery):
+        courier.telemetry.count("reports_delivered", state=state.value, platform=platform)
+        if state is DeliveryState.LATE:
+            courier.telemetry.count("reports_late")
 
 
 async def _bring_to_an_end(part: Part, courier: Courier, errand: Errand) -> bool:
@@ -174,8 +198,12 @@ class _Attempt:
 
     async def take(self) -> bool:
         """Claims a planned part or recovers an abandoned one; True only with time left for a whole send."""
-        take = self.courier.store.claim if self.part.state is PartState.PLANNED else self.courier.store.recover
-        return await self._hold(take)
+        if self.part.state is PartState.PLANNED:
+            return await self._hold(self.courier.store.claim)
+        has_taken_over = await self._hold(self.courier.store.recover)
+        if has_taken_over:
+            self.courier.telemetry.count("lease_takeovers", lease="part")
+        return has_taken_over
 
     async def _hold(self, take: Callable[[str, str, datetime, datetime], Awaitable[bool]]) -> bool:
         patience, clock = self.courier.patience, self.courier.clock
@@ -196,8 +224,9 @@ class _Attempt:
         if (wait := self.moment - self.courier.clock.monotonic()) > 0:
             await self.courier.clock.sleep(wait)
         try:
-            async with asyncio.timeout(self.courier.patience.send):
-                return Verdict(PartState.SENT, await self.channel.send(self.part.key, self.part.message, thread))
+            with self.courier.telemetry.span("send", platform=self.address.platform.value, part=self.part.index):
+                async with asyncio.timeout(self.courier.patience.send):
+                    return Verdict(PartState.SENT, await self.channel.send(self.part.key, self.part.message, thread))
         except TimeoutError:
             return await self.look_up("no answer in time")
         except SendError as error:
@@ -262,6 +291,8 @@ class _Attempt:
             logger.warning("part taken over", extra={"part": self.part.key, "state": verdict.state.value})
             return
         logger.info("part %s", verdict.state, extra={"channel": self.part.channel, "part": self.part.key})
+        if verdict.state is PartState.UNKNOWN:
+            self.courier.telemetry.count("parts_unknown", platform=self.address.platform.value)
         if verdict.trouble is not None:
             await tell_operator(self.courier.tell, trouble_with(self.part, verdict.trouble, verdict.error))
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any, Generic, Protocol
 
 from bot.errors import BudgetError, ModelError, StoreError
-from bot.interfaces import Clock, Notes, Reply, ReplyT, Spending, Turn
+from bot.interfaces import Clock, NoTelemetry, Notes, Reply, ReplyT, Spending, Telemetry, Turn, count_http
 from bot.llm import client, dialect, probe, structured
 from bot.llm.breaker import Breaker
 from bot.llm.budget import Budget
@@ -66,12 +68,15 @@ class _Question(Generic[ReplyT]):
 class LiteLLM:
     """The `LLM` port over any model that litellm knows. `warm_up` beforehand saves the first caller 3 s."""
 
-    def __init__(self, options: ModelOptions, store: LLMStore, clock: Clock) -> None:
+    def __init__(
+        self, options: ModelOptions, store: LLMStore, clock: Clock, telemetry: Telemetry = NoTelemetry()
+    ) -> None:
         self.model = options.model
         self.max_input_tokens = options.max_input_tokens
         self._options = options
         self._store = store
         self._clock = clock
+        self._telemetry = telemetry
         self._budget = Budget(store, clock, options.daily_budget_usd)
         self._slots = asyncio.Semaphore(options.concurrency)
         self._loading = asyncio.Lock()
@@ -205,14 +210,31 @@ class LiteLLM:
     async def _once(self, endpoint: Endpoint, question: _Question[ReplyT], meter: Meter) -> tuple[ReplyT, str]:
         async with self._slots, endpoint.breaker.admitted():
             call = self._call(endpoint, question)
-            try:
-                completion = await self._pay(endpoint, call, meter)
-            except CallError as failed:
-                endpoint.learn(call.dialect, failed.failure)
-                raise
-            answer = structured.read(completion.text, completion.finish, question.schema)
+            with self._telemetry.span("model_call", model=endpoint.model, call=question.name), self._counted(endpoint):
+                try:
+                    completion = await self._pay(endpoint, call, meter)
+                except CallError as failed:
+                    endpoint.learn(call.dialect, failed.failure)
+                    raise
+                answer = structured.read(completion.text, completion.finish, question.schema)
         await self._remember(endpoint)
         return answer
+
+    @contextmanager
+    def _counted(self, endpoint: Endpoint) -> Iterator[None]:
+        """Counts a call by what comes of it: "ok", or the short reason that a report would print."""
+        outcome = "cancelled"
+        try:
+            yield
+            outcome = "ok"
+        except CallError as failed:
+            outcome = failed.failure.key.removeprefix("failure.")
+            raise
+        except BudgetError:
+            outcome = "budget"
+            raise
+        finally:
+            self._telemetry.count("model_calls", model=endpoint.model, outcome=outcome)
 
     def _call(self, endpoint: Endpoint, question: _Question[ReplyT]) -> Call:
         turns = question.turns
@@ -233,16 +255,25 @@ class LiteLLM:
         """The HTTP request, within the budget, and counted whatever becomes of it."""
         estimate = endpoint.price(structured.tokens_at_most(call.turns), call.max_tokens or 0)  # a budget sets a limit
         async with self._budget.charged(estimate) as bill:
-            usage = Usage(calls=1)
+            usage, started = Usage(calls=1), self._clock.monotonic()
             try:
                 completion = await client.complete(call, self._clock.now())
                 bill.usd, usage = completion.cost_usd, completion.usage
+                self._count(endpoint, usage, HTTPStatus.OK, started)
             except CallError as failed:
                 bill.free = not failed.failure.lost
+                self._count(endpoint, usage, failed.failure.status, started)
                 raise
             finally:
                 meter.add(usage)
         return completion
+
+    def _count(self, endpoint: Endpoint, usage: Usage, status: int | None, started: float) -> None:
+        """What the request itself was, and what it took."""
+        count_http(self._telemetry, "model", status, self._clock.monotonic() - started)
+        self._telemetry.count("model_tokens", usage.input_tokens, model=endpoint.model, kind="input")
+        self._telemetry.count("model_tokens", usage.output_tokens, model=endpoint.model, kind="output")
+        self._telemetry.count("model_cost_usd", usage.cost_usd or 0.0, model=endpoint.model)
 
     async def _check(self, endpoint: Endpoint, question: _Question[ReplyT]) -> None:
         """Refuses what cannot succeed. Counts tokens exactly only where the cheap estimate leaves a doubt."""

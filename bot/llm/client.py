@@ -127,6 +127,7 @@ def load() -> None:
     litellm.suppress_debug_info = True
     for name, level in _LOG_LEVELS.items():
         logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).handlers.clear()  # litellm's write past our log, with whatever a provider said
     import openai.resources.chat  # noqa: F401  # 0.3 s that the first real call would pay on the event loop
 
     litellm.completion("openai/none", [{"role": "user", "content": "."}], mock_response="{}", api_key="none")

@@ -14,11 +14,13 @@ from operator import itemgetter
 from pathlib import Path
 
 from bot.errors import StoreError
+from bot.interfaces import NoTelemetry, Telemetry
 from bot.models import ArxivId, DayList, Finding, FullText, KeptText, Paper, Ranking, Report
 from bot.store.content import NANOS, folded, from_json, micros, moment, most_nanos, nanos, to_json
 from bot.store.sqlite_dump import SqliteDump
 from bot.store.sqlite_file import BUSY_SECONDS, SqliteFile
 from bot.store.sqlite_ledger import SqliteLedger
+from bot.store.sqlite_prune import prune
 from bot.store.sqlite_ranking import keep_ranking, ranking_row
 from bot.store.sqlite_requests import SqliteRequests
 
@@ -34,6 +36,9 @@ _REPORT = """SELECT content FROM report WHERE day = ? AND profile = ? AND langua
     ORDER BY edition DESC LIMIT 1"""
 _REPORTS = """SELECT content, max(edition) FROM report GROUP BY day, profile, language
     ORDER BY day DESC, profile, language LIMIT ?"""
+_NEW_REPORT = "INSERT INTO report (day, profile, language, edition, content) VALUES (?, ?, ?, ?, ?)"
+_NEW_PLANNED = "INSERT OR IGNORE INTO planned (day, profile, language, edition) VALUES (?, ?, ?, ?)"
+_NEW_CHOSEN = "INSERT INTO chosen (day, profile, language, edition, paper) VALUES (?, ?, ?, ?, ?)"
 _RESERVE = """INSERT INTO spend (day, nano_usd) SELECT :day, :nanos WHERE :nanos <= :limit
     ON CONFLICT (day) DO UPDATE SET nano_usd = nano_usd + :nanos WHERE nano_usd + :nanos <= :limit"""
 _CORRECT = """INSERT INTO spend (day, nano_usd) VALUES (:day, max(0, :nanos))
@@ -54,9 +59,11 @@ class SqliteStore(SqliteLedger, SqliteRequests, SqliteDump):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, busy_seconds: float = BUSY_SECONDS) -> "AsyncIterator[SqliteStore]":
+    async def open(
+        cls, path: Path, busy_seconds: float = BUSY_SECONDS, telemetry: Telemetry = NoTelemetry()
+    ) -> "AsyncIterator[SqliteStore]":
         """Opens the file for the time of the context, creating it where there is none. Raises StoreError."""
-        async with SqliteFile.open(path, busy_seconds) as file:
+        async with SqliteFile.open(path, busy_seconds, telemetry) as file:
             yield cls(file)
 
     async def ping(self) -> None:
@@ -72,6 +79,9 @@ class SqliteStore(SqliteLedger, SqliteRequests, SqliteDump):
     async def check(self) -> Sequence[Finding]:
         await self.integrity()
         return ()
+
+    async def prune(self) -> None:
+        await self._file.transaction(prune)
 
     async def keep_list(self, day_list: DayList) -> None:
         captured_at = micros(day_list.captured_at)
@@ -146,13 +156,11 @@ class SqliteStore(SqliteLedger, SqliteRequests, SqliteDump):
             standing = connection.execute(_EDITION, key).fetchone()
             if standing is not None:
                 return str(standing["content"])
-            connection.execute("INSERT INTO report VALUES (?, ?, ?, ?, ?)", (*key, content))
-            connection.execute("INSERT OR IGNORE INTO planned VALUES (?, ?, ?, ?)", key)
+            connection.execute(_NEW_REPORT, (*key, content))
+            connection.execute(_NEW_PLANNED, key)
             if report.ranking.entries:
                 keep_ranking(connection, ranking)
-            connection.executemany(
-                "INSERT INTO chosen VALUES (?, ?, ?, ?, ?)", [(*key, paper) for paper in report.ranking.chosen]
-            )
+            connection.executemany(_NEW_CHOSEN, [(*key, paper) for paper in report.ranking.chosen])
             return None
 
         standing = await self._file.transaction(write)

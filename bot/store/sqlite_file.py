@@ -15,6 +15,7 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from bot.errors import StoreError
+from bot.interfaces import NoTelemetry, Telemetry
 from bot.store.sqlite_commit import Write, commit
 from bot.store.sqlite_schema import migrate
 
@@ -40,22 +41,27 @@ _TROUBLES: Mapping[int, tuple[str, bool]] = {  # SQLite's result code -> what ha
 class SqliteFile:
     """A migrated, open file. Several processes may have it open; every write is a transaction on disk (FULL)."""
 
-    def __init__(self, path: Path, thread: ThreadPoolExecutor, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, thread: ThreadPoolExecutor, connection: sqlite3.Connection, telemetry: Telemetry
+    ) -> None:
         self.path = path
+        self._telemetry = telemetry
         self._thread = thread
         self._connection = connection
         self._waiting: deque[Write] = deque()
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, busy_seconds: float = BUSY_SECONDS) -> "AsyncIterator[SqliteFile]":
+    async def open(
+        cls, path: Path, busy_seconds: float = BUSY_SECONDS, telemetry: Telemetry = NoTelemetry()
+    ) -> "AsyncIterator[SqliteFile]":
         """Creates the file where there is none (never its folder). Raises StoreError."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, thread_name_prefix="store") as thread:
-            with _in_our_words(path):
+            with _in_our_words(path, telemetry):
                 connection = await loop.run_in_executor(thread, _connect, path, busy_seconds)
             try:
-                yield cls(path, thread, connection)
+                yield cls(path, thread, connection, telemetry)
             finally:
                 # Leaving the executor waits for what still runs; closing queues behind it.
                 thread.submit(connection.close)
@@ -84,7 +90,7 @@ class SqliteFile:
         ended: Future[T] = Future()
         self._waiting.append(Write(work, ended))
         self._thread.submit(self._commit)
-        with _in_our_words(self.path):
+        with _in_our_words(self.path, self._telemetry):
             return await asyncio.wrap_future(ended)
 
     def _commit(self) -> None:
@@ -94,16 +100,17 @@ class SqliteFile:
             commit(self._connection, writes)
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with _in_our_words(self.path):
+        with _in_our_words(self.path, self._telemetry):
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
 
 
 @contextmanager
-def _in_our_words(path: Path) -> Iterator[None]:
+def _in_our_words(path: Path, telemetry: Telemetry) -> Iterator[None]:
     """Turns SQLite's errors into StoreError: the file's name, never its content."""
     try:
         yield
     except sqlite3.Error as error:
+        telemetry.count("store_errors", store="sqlite")
         raise _named(path, error) from error
 
 

@@ -39,6 +39,8 @@ COMMANDS = {
     "eval": evaluation.evaluate,
 }
 
+SERVING = frozenset({"run"})  # commands that go on until a signal ends them
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command and returns its exit code; every error is a line on stderr that says what to do."""
@@ -50,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         loaded = config.load(arguments.config)
     except SettingsError as error:
         return health.wrong_settings(error) if arguments.command == "check" else _say(str(error), USAGE)
-    logs.start(_level(arguments), secrets(loaded.settings))
+    form = logs.form_of(loaded.settings.log.format, serves=arguments.command in SERVING)
+    logs.start(_level(arguments), secrets(loaded.settings), form)
     words = texts.load(loaded.settings.language)
     try:
         command = COMMANDS[arguments.command](loaded, arguments)
@@ -87,7 +90,7 @@ async def _to_the_end(command: Coroutine[Any, Any, int]) -> int:
 def _level(arguments: argparse.Namespace) -> int:
     if arguments.verbose:
         return logging.INFO
-    return logging.INFO if arguments.command == "run" else logging.ERROR
+    return logging.INFO if arguments.command in SERVING else logging.ERROR
 
 
 def _say(text: str, code: int) -> int:

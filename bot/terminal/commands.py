@@ -11,6 +11,7 @@ import config
 from bot import delivery, schedule, texts
 from bot.app import App, Parts, opened, posting
 from bot.app.running import run as run_until_told
+from bot.app.watching import watched_by_the_operator
 from bot.daily import Job, Summary
 from bot.errors import InputError, Outcome, SendError
 from bot.interfaces import Brief
@@ -54,7 +55,7 @@ async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
 async def run(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """The bot, until a signal ends it."""
     del arguments
-    async with opened(loaded, Parts()) as app:
+    async with watched_by_the_operator() as telemetry, opened(loaded, Parts(telemetry=telemetry)) as app:
         await run_until_told(app)
     return status.DONE
 

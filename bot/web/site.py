@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -19,19 +20,26 @@ FEED_REPORTS = 30
 FEED = "/feed.atom"
 
 Health = Callable[[], Awaitable[Mapping[str, str]]]
+Troubles = Callable[[], Mapping[str, str]]
+Metrics = Callable[[], Awaitable[bytes]]
 HTML, ATOM, MARKDOWN = "text/html", "application/atom+xml", "text/markdown"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"  # https://prometheus.io/docs/instrumenting/exposition_formats/
 REPORT = r"/reports/{day:\d{4}-\d\d-\d\d}/{profile:[a-z0-9_-]{1,32}}.{language:[a-zA-Z-]{2,16}}"
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the pages are made of. `token` is asked of readers; `health` says of each platform "ok" or what is wrong."""
+    """What the pages are made of. `token` is asked of readers; `health` says of each platform "ok" or what is wrong,
+    `troubles` what keeps the process from being ready, `metrics` what dashboards show (None: nobody counts).
+    """
 
     store: Store
     links: Links
     language: str
     token: str | None
     health: Health
+    troubles: Troubles = dict
+    metrics: Metrics | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -42,6 +50,7 @@ class Site:
             web.get("/papers/{id:.+}", self.paper),
             web.get("/healthz", self.alive),
             web.get("/readyz", self.ready),
+            web.get("/metrics", self.counted),
         ]
 
     async def archive(self, request: web.Request) -> web.Response:
@@ -88,13 +97,25 @@ class Site:
         return web.json_response({"status": "alive"})
 
     async def ready(self, request: web.Request) -> web.Response:
-        """200 while the store works, whatever a platform does; the body says which one is in trouble."""
+        """200 while the store works, the loops make their passes and the process is not ending, whatever a platform
+        does; the body says which one is in trouble.
+        """
         del request
+        troubles = dict(self.troubles())
         try:
             await self.store.ping()
+            states = {"store": "ok", **await self.health()}
         except BotError:
-            return web.json_response({"status": "not ready", "store": "down"}, status=503)
-        return web.json_response({"status": "ready", "store": "ok", **await self.health()})
+            troubles["store"], states = "down", {}
+        status, code = ("not ready", HTTPStatus.SERVICE_UNAVAILABLE) if troubles else ("ready", HTTPStatus.OK)
+        return web.json_response({"status": status, **states, **troubles}, status=code)
+
+    async def counted(self, request: web.Request) -> web.Response:
+        """What Prometheus reads."""
+        del request
+        if self.metrics is None:
+            raise web.HTTPNotFound
+        return web.Response(body=await self.metrics(), headers={"Content-Type": METRICS})
 
     async def _wanted(self, request: web.Request) -> Report:
         """The report that the path names, in its latest edition. Raises HTTPNotFound."""

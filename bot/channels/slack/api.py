@@ -5,7 +5,7 @@ Methods and their errors: https://docs.slack.dev/reference/methods
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,14 +73,18 @@ class Answer:
 
 
 @asynccontextmanager
-async def slack_client(bot_token: str, api_url: str) -> AsyncIterator[AsyncWebClient]:
+async def slack_client(
+    bot_token: str, api_url: str, traces: Sequence[aiohttp.TraceConfig] = ()
+) -> AsyncIterator[AsyncWebClient]:
     """A client that never repeats a call by itself; its connections end with the context.
 
     slack_sdk's own handlers post again after a lost connection, which is how a message appears twice.
     """
     timeout = aiohttp.ClientTimeout(total=CALL_SECONDS, connect=CONNECT_SECONDS)
     connector = aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as session:
+    async with aiohttp.ClientSession(
+        timeout=timeout, connector=connector, trust_env=True, trace_configs=list(traces)
+    ) as session:
         client = AsyncWebClient(
             bot_token, f"{api_url.rstrip('/')}/", session=session, retry_handlers=[], logger=_quiet_logger()
         )

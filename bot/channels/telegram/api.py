@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
+from time import monotonic
+from typing import Any
 
 import httpx
 from telegram import Bot
@@ -16,6 +18,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, Ne
 from telegram.request import HTTPXRequest
 
 from bot.errors import Outcome, SendError, SettingsError
+from bot.interfaces import NoTelemetry, Telemetry, count_http
 
 # Seconds, each; SEND_SECONDS bounds them all together. Telegram mostly answers within one, but an answer given up for
 # lost leaves a message whose fate nobody knows.
@@ -48,7 +51,25 @@ _BAD_PREVIEW = re.compile(r"WEBPAGE_|web ?page|preview|URL", re.IGNORECASE)
 _BAD_MARKUP = re.compile(r"entit|URL|BUTTON|reply.?markup", re.IGNORECASE)
 
 
-def telegram_bot(token: str, api_url: str = "https://api.telegram.org") -> Bot:
+class _Counted(HTTPXRequest):
+    """Counts every request, and says how long it took where that says something about Telegram."""
+
+    def __init__(self, telemetry: Telemetry, *, is_patient: bool = False, **options: Any) -> None:  # noqa: ANN401 - the library's
+        super().__init__(**options)
+        self._telemetry = telemetry
+        self._is_patient = is_patient
+
+    async def do_request(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:  # noqa: ANN401 - the library's
+        started, status = monotonic(), None
+        try:
+            status, payload = await super().do_request(*arguments, **options)
+        finally:
+            seconds = None if self._is_patient else monotonic() - started
+            count_http(self._telemetry, "telegram", status, seconds)
+        return status, payload
+
+
+def telegram_bot(token: str, api_url: str = "https://api.telegram.org", telemetry: Telemetry = NoTelemetry()) -> Bot:
     """A client that works without `initialize()`, so a Telegram that is down at start stops nobody.
 
     `api_url` is an origin, as in the settings. End it with `bot.request.shutdown()`. Raises SettingsError.
@@ -61,7 +82,8 @@ def telegram_bot(token: str, api_url: str = "https://api.telegram.org") -> Bot:
     os.environ.setdefault("PTB_TIMEDELTA", "1")
     for name in ("httpx", "telegram"):  # they write each URL, and the URL holds the token
         logging.getLogger(name).setLevel(logging.WARNING)
-    request = HTTPXRequest(
+    request = _Counted(
+        telemetry,
         connection_pool_size=CONNECTIONS,
         pool_timeout=POOL_SECONDS,
         connect_timeout=CONNECT_SECONDS,
@@ -69,7 +91,7 @@ def telegram_bot(token: str, api_url: str = "https://api.telegram.org") -> Bot:
         read_timeout=READ_SECONDS,
         httpx_kwargs={"verify": _tls()},
     )
-    updates = HTTPXRequest(connection_pool_size=1, httpx_kwargs={"verify": _tls()})
+    updates = _Counted(telemetry, is_patient=True, connection_pool_size=1, httpx_kwargs={"verify": _tls()})
     api_url = api_url.rstrip("/")
     return Bot(
         token,

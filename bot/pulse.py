@@ -1,0 +1,49 @@
+"""Are the loops alive that see to it that nothing is forgotten? And is the process about to end?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.interfaces import Clock
+
+LONGEST_SECONDS = 90.0  # without a pass: three that should have been
+
+
+@dataclass(slots=True)
+class Pulse:
+    """When each loop that must run last made a pass, by the clock that never jumps."""
+
+    clock: Clock
+    is_ending: bool = False
+    _expected: tuple[str, ...] = ()
+    _passes: dict[str, float] = field(default_factory=dict)
+
+    def expect(self, *loops: str) -> None:
+        """The process is not ready before each of these has made a pass, nor when one makes none any more."""
+        self._expected = loops
+
+    def beat(self, loop: str) -> None:
+        """The loop has made a whole pass."""
+        self._passes[loop] = self.clock.monotonic()
+
+    def end(self) -> None:
+        """The process was told to end."""
+        self.is_ending = True
+
+    def ages(self) -> Mapping[str, float]:
+        """Seconds since the last pass of each loop that has made one."""
+        now = self.clock.monotonic()
+        return {loop: now - at for loop, at in self._passes.items()}
+
+    def troubles(self) -> Mapping[str, str]:
+        """What keeps the process from being ready, in a few words; empty when nothing does."""
+        if self.is_ending:
+            return {"process": "ending"}
+        ages = self.ages()
+        said = {loop: _trouble(ages.get(loop)) for loop in self._expected}
+        return {loop: trouble for loop, trouble in said.items() if trouble}
+
+
+def _trouble(age: float | None) -> str:
+    if age is None:
+        return "no pass yet"
+    return f"no pass for {age:.0f} s" if age > LONGEST_SECONDS else ""
