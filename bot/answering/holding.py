@@ -21,7 +21,7 @@ GRACE_SECONDS = 0.25  # an answer that takes longer gets a message that says wha
 PROGRESS_SECONDS = 3.0  # between two edits in a chat; both platforms ask for that much
 PREVIEW_SECONDS = 20.0  # what a platform only shows for a while is gone after 30
 PLACES_HELD = 3  # messages about progress in one chat at once: it takes some 20 messages a minute, answers included
-QUICKLY = Patience(tries=1, all_waits=0.0)  # a message about progress is not worth a second try
+QUICKLY = Patience(tries=1, all_waits=0.0, turn=3.0)  # a message about progress is not worth a second try
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ async def run(app: App) -> None:
     load_prompts(app)
     app.pulse.expect(schedule.LOOP, answering.LOOP)
     async with AsyncExitStack() as stack:
-        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None, app.telemetry))
+        places = await stack.enter_async_context(
+            Places.opened(app.settings, app.clock, None, app.telemetry, app.pacing)
+        )
         daily = daily_of(app, places)
         jobs, platforms = Jobs(app, daily), Platforms(app, daily)
         engine = engine_of(app, jobs)
