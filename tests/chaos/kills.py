@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+from bot.delivery import UNFINISHED
 from tests.chaos import asking, day
 from tests.chaos.asking import Crowd
 from tests.chaos.book import Outcome
@@ -19,6 +20,7 @@ LEASE_SECONDS = 31.0  # simulated; after these, what a dead process held is free
 # How many a day has of each, about; a death at a later one does not come.
 SENDS = 7
 STEPS = {"": 40, "keep_report": 2, "keep_analysis": 16, "plan": 2, "claim": 7, "record": 7}
+START_SHARE = 0.3  # of a day's time that a process takes until it does something
 # The same for the requests that are asked in one life.
 ASKED_SENDS = 5
 ASKED_STEPS = {"": 20, "admit": 4, "plan": 2, "claim": 5, "record": 5, "close_request": 3, "keep_analysis": 4}
@@ -33,7 +35,7 @@ async def of_the_day(ground: Ground, trial: Trial) -> Sequence[Row]:
     row = trial.row(f"kill -9 in the day's job, {NAMES[store]}", faults=0)
     async with a_scene(ground, store, script=day.SCRIPT) as scene, scene.skipping():
         for _ in range(trial.random.randint(1, MOST_KILLS)):
-            moment = a_moment(trial.random, expected.seconds, SENDS, STEPS)
+            moment = await _moment_of_what_is_left(scene, trial, expected.seconds)
             if not await lives(scene, moment, lambda: day.is_done(scene)):
                 break
             row.faults += 1
@@ -49,6 +51,16 @@ async def of_the_day(ground: Ground, trial: Trial) -> Sequence[Row]:
             row.failures.append(f"the last process ended with {code}")
         _judge(row, scene, await day.outcome(scene, expected))
     return [row]
+
+
+async def _moment_of_what_is_left(scene: Scene, trial: Trial, seconds: float) -> Moment:
+    """Where the report stands and only parts of it are missing, a life is short."""
+    parts = [part for delivered in (await day.deliveries(scene)).values() for part in delivered]
+    left = sum(part.state in UNFINISHED for part in parts)
+    if not parts or not left:
+        return a_moment(trial.random, seconds, SENDS, STEPS)
+    share = START_SHARE + (1 - START_SHARE) * left / SENDS
+    return a_moment(trial.random, share * seconds, left, {"": 2 * left, "claim": left, "record": left})
 
 
 async def of_requests(ground: Ground, trial: Trial) -> Sequence[Row]:

@@ -23,7 +23,7 @@ from bot.store.sqlite import SqliteStore
 from tests import latexml_pages, redis_standin
 from tests.arxiv_standin import ArxivStandIn, Entry
 from tests.chaos.child import ASKED, Death, Order
-from tests.chaos.clock import Time
+from tests.chaos.clock import Time, works
 from tests.chaos.forks import Forks, Process
 from tests.chaos.llm import AT_ONCE, Model, Script
 from tests.huggingface_standin import HuggingFaceStandIn, an_item
@@ -215,8 +215,10 @@ port = 0
         return [process for process in self.processes if process.code is None]
 
     def is_busy(self) -> bool:
-        """Has any stand-in a request in work?"""
-        return any(one.in_work for one in (self.huggingface, self.arxiv, self.telegram, self.slack))
+        """Has any server something to do?"""
+        return works(self.ground.redis.process.pid) or any(
+            one.in_work for one in (self.huggingface, self.arxiv, self.telegram, self.slack)
+        )
 
     @asynccontextmanager
     async def skipping(self) -> AsyncIterator[None]:
