@@ -400,6 +400,12 @@ class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Req
     async def ping(self) -> None:
         """Can it be read and written? Raises StoreError."""
 
+    async def prune(self) -> None:
+        """Forgets what was kept for its time (`bot/store/kept.py`), and nothing that is unfinished, unknown or open.
+
+        Nothing to do for a store that forgets by itself.
+        """
+
     async def check(self) -> Sequence[Finding]:
         """What its operator should mend; may take seconds. Raises StoreError where it is damaged."""
 

@@ -168,6 +168,7 @@ class Schedule:
     pulse: Pulse | None = None
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _wanted: dict[tuple[str, date], Due] = field(default_factory=dict)
+    _pruned_on: date | None = None
 
     async def run(self) -> None:
         """Looks every 30 s until it is cancelled; a pass that fails is logged and the next one comes."""
@@ -194,6 +195,13 @@ class Schedule:
             else:
                 seen.append(await self._submit("deliver", f"deliver:{key}", {"delivery": key}))
         self._pauses = {name: pause for name, pause in self._pauses.items() if name in seen}
+        await self._prune(now.date())
+
+    async def _prune(self, today: date) -> None:
+        """Once a day, and at the start."""
+        if today != self._pruned_on:
+            await self.store.prune()
+            self._pruned_on = today
 
     async def _open(self, now: datetime) -> tuple[Due, ...]:
         """What is due, not settled, and can be posted."""

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -120,3 +121,25 @@ def _made(series: Series, registry: CollectorRegistry) -> Counter | Gauge | Hist
     if series.kind == "histogram":
         return Histogram(name, series.help, series.labels, registry=registry, buckets=series.buckets)
     return (Counter if series.kind == "counter" else Gauge)(name, series.help, series.labels, registry=registry)
+
+
+BEGIN, END = "<!-- metrics: made by `python -m bot.telemetry` -->", "<!-- end of metrics -->"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
+
+
+def table() -> str:
+    """Every series as a row of a Markdown table."""
+    rows = (
+        f"| `{series.shown}` | {series.kind} | {', '.join(series.labels) or '–'} | {series.help} |" for series in SERIES
+    )
+    return "\n".join(["| series | kind | labels | what it is |", "|---|---|---|---|", *rows])
+
+
+def main() -> None:
+    """Replaces the table between the page's two marks."""
+    head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN, 1)
+    PAGE.write_text(f"{head}{BEGIN}\n{table()}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from bot.errors import SettingsError, StoreError
 from bot.interfaces import SEND_SECONDS
 from bot.models import PartState
 from bot.requests import RequestState, Vote
-from bot.store import redis_kept as kept
+from bot.store import kept
 from bot.store import redis_server as server
 from bot.store.redis import RedisStore
 from bot.store.redis_check import findings

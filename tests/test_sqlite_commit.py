@@ -13,8 +13,11 @@ from bot.errors import StoreError
 from bot.store.sqlite_file import SqliteFile
 
 Work = Callable[[sqlite3.Connection], object]
-# A chosen paper of a report that is not there: only the commit itself notices.
-ORPHAN = ("PRAGMA defer_foreign_keys = ON", "INSERT INTO chosen VALUES ('2026-02-25', 'default', 'zh', 1, '2602.1')")
+# A child of a note that is not there: only the commit itself notices.
+ORPHAN = (
+    "CREATE TABLE child (parent TEXT REFERENCES note (key) DEFERRABLE INITIALLY DEFERRED) STRICT",
+    "INSERT INTO child VALUES ('nobody')",
+)
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ async def file(tmp_path: Path) -> AsyncIterator[SqliteFile]:
 
 def note(key: str) -> Work:
     def write(connection: sqlite3.Connection) -> str:
-        connection.execute("INSERT INTO note VALUES (?, 'here')", (key,))
+        connection.execute("INSERT INTO note (key, value) VALUES (?, 'here')", (key,))
         return key
 
     return write
@@ -71,7 +74,7 @@ async def test_writes_that_wait_together_are_committed_together_in_their_order(f
 
 
 async def test_a_write_sees_those_before_it(file: SqliteFile):
-    once = "INSERT INTO note VALUES ('turn', 'mine') ON CONFLICT DO NOTHING"
+    once = "INSERT INTO note (key, value) VALUES ('turn', 'mine') ON CONFLICT DO NOTHING"
     assert await queued(file, *(file.change(once) for _ in range(3))) == [1, 0, 0]
 
 
@@ -83,8 +86,10 @@ async def test_a_read_sees_the_writes_that_were_asked_for_before_it(file: Sqlite
     "bad",
     [
         broken,
-        then(note("twice"), "INSERT INTO note VALUES ('twice', 'again')"),
-        then(note("gone"), "INSERT OR ROLLBACK INTO note VALUES ('gone', 'again')"),  # undoes the others' work as well
+        then(note("twice"), "INSERT INTO note (key, value) VALUES ('twice', 'again')"),
+        then(
+            note("gone"), "INSERT OR ROLLBACK INTO note (key, value) VALUES ('gone', 'again')"
+        ),  # undoes the others', too
         then(note("late"), *ORPHAN),
     ],
     ids=["ours", "statement", "rollback", "commit"],

@@ -1,13 +1,14 @@
 """The table of series: what code counts stands in it, what stands in it is counted, and nothing else can be."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.interfaces import NoTelemetry, Telemetry, count_http
-from bot.telemetry import SERIES, Metrics
+from bot.telemetry import BEGIN, END, PAGE, SERIES, Metrics, table
 
 REPO = Path(__file__).resolve().parent.parent
 KINDS = {"count": "counter", "gauge": "gauge", "observe": "histogram"}
@@ -117,6 +118,17 @@ def test_an_unknown_series_is_logged_once(caplog):
         metrics.count("reports_delivred")
     [record] = caplog.records
     assert vars(record)["series"] == "reports_delivred"
+
+
+def test_the_operators_page_lists_every_series():
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.split(BEGIN)[1].split(END)[0].strip() == table()
+
+
+def test_the_operators_page_names_no_series_that_is_not_there():
+    known = {series.shown for series in SERIES}
+    named = set(re.findall(r"\bpaperboy_\w+", PAGE.read_text(encoding="utf-8")))
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) if name not in known else name for name in named} <= known
 
 
 def test_two_apps_of_one_process_count_apart():

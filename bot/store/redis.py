@@ -1,7 +1,7 @@
 """The store on a Redis server: for any number of replicas, any of which may die at any moment.
 
 Here are the small things; days are in `redis_days.py`, the ledger in `redis_ledger.py`, requests in
-`redis_requests.py`, how long each is kept in `redis_kept.py`, and what all of them go through in `redis_server.py`.
+`redis_requests.py`, how long each is kept in `kept.py`, and what all of them go through in `redis_server.py`.
 """
 
 import math
@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 from bot.interfaces import NoTelemetry, Telemetry
 from bot.models import ArxivId, Finding, FullText, KeptText
-from bot.store import redis_kept as kept
+from bot.store import kept
 from bot.store.content import NANOS, from_json, micros, moment, most_nanos, nanos, to_json
 from bot.store.redis_check import findings
 from bot.store.redis_days import RedisDays
@@ -73,6 +73,9 @@ class RedisStore(RedisLedger, RedisRequests, RedisDays, RedisDump):
 
     async def check(self) -> Sequence[Finding]:
         return await findings(self._server)
+
+    async def prune(self) -> None:
+        """Keys end by themselves."""
 
     async def full_text(self, arxiv_id: ArxivId) -> KeptText | None:
         [found] = await self._server.ask(("HGETALL", self._server.key("text", arxiv_id.id)))

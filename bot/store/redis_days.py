@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from bot.models import DayList, Paper, Ranking, Report
-from bot.store import redis_kept as kept
+from bot.store import kept
 from bot.store.content import folded, from_json, micros, searched, to_json
 from bot.store.redis_ledger import edition_of
 from bot.store.redis_server import BATCH, RedisServer

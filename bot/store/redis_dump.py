@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.models import DayList, FullText, KeptText, Paper, Ranking, Report, ReportKey
 from bot.requests import Request
-from bot.store import redis_kept as kept
+from bot.store import kept
 from bot.store.content import from_json, micros, moment, to_json
 from bot.store.entries import KINDS, NO_TRUTH, Entry, Gate, Named, Spent
 from bot.store.redis_days import PUT_RANKINGS, PUT_REPORTS, ranking_row, report_row

@@ -23,7 +23,7 @@ from redis.backoff import ExponentialBackoff
 
 from bot.errors import StoreError
 from bot.interfaces import NoTelemetry, Telemetry
-from bot.store import redis_kept as kept
+from bot.store import kept
 from bot.store.redis_url import password_in, place, wrong_url
 
 T = TypeVar("T")

@@ -20,6 +20,7 @@ from bot.store.content import NANOS, folded, from_json, micros, moment, most_nan
 from bot.store.sqlite_dump import SqliteDump
 from bot.store.sqlite_file import BUSY_SECONDS, SqliteFile
 from bot.store.sqlite_ledger import SqliteLedger
+from bot.store.sqlite_prune import prune
 from bot.store.sqlite_ranking import keep_ranking, ranking_row
 from bot.store.sqlite_requests import SqliteRequests
 
@@ -35,6 +36,9 @@ _REPORT = """SELECT content FROM report WHERE day = ? AND profile = ? AND langua
     ORDER BY edition DESC LIMIT 1"""
 _REPORTS = """SELECT content, max(edition) FROM report GROUP BY day, profile, language
     ORDER BY day DESC, profile, language LIMIT ?"""
+_NEW_REPORT = "INSERT INTO report (day, profile, language, edition, content) VALUES (?, ?, ?, ?, ?)"
+_NEW_PLANNED = "INSERT OR IGNORE INTO planned (day, profile, language, edition) VALUES (?, ?, ?, ?)"
+_NEW_CHOSEN = "INSERT INTO chosen (day, profile, language, edition, paper) VALUES (?, ?, ?, ?, ?)"
 _RESERVE = """INSERT INTO spend (day, nano_usd) SELECT :day, :nanos WHERE :nanos <= :limit
     ON CONFLICT (day) DO UPDATE SET nano_usd = nano_usd + :nanos WHERE nano_usd + :nanos <= :limit"""
 _CORRECT = """INSERT INTO spend (day, nano_usd) VALUES (:day, max(0, :nanos))
@@ -75,6 +79,9 @@ class SqliteStore(SqliteLedger, SqliteRequests, SqliteDump):
     async def check(self) -> Sequence[Finding]:
         await self.integrity()
         return ()
+
+    async def prune(self) -> None:
+        await self._file.transaction(prune)
 
     async def keep_list(self, day_list: DayList) -> None:
         captured_at = micros(day_list.captured_at)
@@ -149,13 +156,11 @@ class SqliteStore(SqliteLedger, SqliteRequests, SqliteDump):
             standing = connection.execute(_EDITION, key).fetchone()
             if standing is not None:
                 return str(standing["content"])
-            connection.execute("INSERT INTO report VALUES (?, ?, ?, ?, ?)", (*key, content))
-            connection.execute("INSERT OR IGNORE INTO planned VALUES (?, ?, ?, ?)", key)
+            connection.execute(_NEW_REPORT, (*key, content))
+            connection.execute(_NEW_PLANNED, key)
             if report.ranking.entries:
                 keep_ranking(connection, ranking)
-            connection.executemany(
-                "INSERT INTO chosen VALUES (?, ?, ?, ?, ?)", [(*key, paper) for paper in report.ranking.chosen]
-            )
+            connection.executemany(_NEW_CHOSEN, [(*key, paper) for paper in report.ranking.chosen])
             return None
 
         standing = await self._file.transaction(write)

@@ -10,6 +10,27 @@ from bot.errors import StoreError
 
 APPLICATION_ID = 0x50617042  # "PapB": marks a file as Paperboy's (https://www.sqlite.org/fileformat2.html)
 
+_NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
+# In a release that prunes other tables, they come with a step of their own: this one stays as it is.
+_AGING = (
+    *("list", "paper", "ranking", "ranked_text", "report", "planned", "chosen", "full_text", "analysis", "spend"),
+    *("note", "part", "request"),
+)
+
+
+def _ages(table: str) -> tuple[str, ...]:
+    """Rows know the second of their last write, whoever writes them; those there are were written now."""
+    written = f"UPDATE {table} SET written_at = {_NOW} WHERE rowid = NEW.rowid"  # noqa: S608 - names of ours
+    return (
+        f"ALTER TABLE {table} ADD COLUMN written_at INTEGER",
+        f"UPDATE {table} SET written_at = {_NOW}",  # noqa: S608 - as above
+        f"CREATE INDEX {table}_age ON {table} (written_at)",
+        f"CREATE TRIGGER {table}_new AFTER INSERT ON {table} BEGIN {written}; END",
+        f"""CREATE TRIGGER {table}_changed AFTER UPDATE ON {table} WHEN NEW.written_at IS OLD.written_at
+            BEGIN {written}; END""",
+    )
+
+
 STEPS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE list (day TEXT PRIMARY KEY, captured_at INTEGER NOT NULL, content TEXT NOT NULL) STRICT",
@@ -80,6 +101,17 @@ STEPS: tuple[tuple[str, ...], ...] = (
                     || coalesce(json_extract(value, '$.score.reason'), ''), char(10))
                 FROM json_each(content, '$.entries')), '')) AS BLOB)
             FROM ranking""",
+    ),
+    (
+        # What was chosen outlives its report: `report.repeat_after_days` may be ten years.
+        """CREATE TABLE choice (
+            day TEXT NOT NULL, profile TEXT NOT NULL, language TEXT NOT NULL, edition INTEGER NOT NULL,
+            paper TEXT NOT NULL,
+            PRIMARY KEY (day, profile, language, edition, paper)) STRICT""",
+        "INSERT INTO choice SELECT day, profile, language, edition, paper FROM chosen",
+        "DROP TABLE chosen",
+        "ALTER TABLE choice RENAME TO chosen",
+        *(statement for table in _AGING for statement in _ages(table)),
     ),
 )
 

@@ -1,7 +1,8 @@
-"""How long the Redis store keeps what: memory is dear, and what can be made again, or nobody asks for, need not stay.
+"""How long every store keeps what: memory is dear, and what can be made again, or nobody asks for, need not stay.
 
-Times run from the last write. What is not named here stays for good: votes and the state of addresses (small, and
-nobody could make them again), the store's own version and its counter.
+Times run from the last write: keys of Redis end by themselves, `sqlite_prune.py` deletes rows once a day, but none that
+is not done yet. What is not named here stays for good: votes and the state of addresses (small, and nobody could make
+them again), the store's own version and its counter.
 """
 
 _DAY = 86_400  # seconds
@@ -20,4 +21,4 @@ PING = 60  # seconds; nobody reads it
 ONCE = 600  # seconds; longer than any command is tried (OPERATION_SECONDS), by far
 
 FOR_GOOD = ("version", "sequence", "voted", "votes:*", "address:*")
-"""The keys without an end, behind the namespace."""
+"""The keys of Redis without an end, behind the namespace."""
