@@ -188,6 +188,69 @@ class Thread:
     sent: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A limit: `burst` messages at once, then one every `interval` seconds. Limits of one name are one limit."""
+
+    name: str
+    interval: float
+    burst: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A limit: at most `most` messages in any `seconds`."""
+
+    name: str
+    most: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Places in limits, to be used in `wait` seconds; or, where `full` is set, none: ask again after `wait`.
+
+    `full` names the limit that had none.
+    """
+
+    wait: float
+    full: str = ""
+
+
+class Pacing(Protocol):
+    """The places that a bot's limits have left, counted for all of its processes that share a store.
+
+    Raises StoreError where that cannot be reached.
+    """
+
+    async def book(self, own: Sequence[Pace | Window], shared: Pace | None, *, ahead: float, room: int = 1) -> Booking:
+        """Takes a place in every limit, or in none.
+
+        Those of the chat's `own` must be free now, with `room` places (this one among them). What all chats share may
+        be booked up to `ahead` seconds ahead: who may book further ahead goes before all others that want a place.
+        """
+
+    async def pause(self, pace: Pace, seconds: float) -> None:
+        """No place for `seconds`, and no burst after them; at most LONGEST_PAUSE."""
+
+
+LONGEST_PAUSE = 300.0  # seconds of a Retry-After that are heeded; what asks for more is asked again
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a message is part of: a delivery that began at `since` (by the clock's monotonic seconds).
+
+    The older one goes first, so that a report which was begun is soon whole; an `urgent` one, which somebody waits
+    for, before all others.
+    """
+
+    since: float
+    urgent: bool = False
+    within: float = float("inf")
+    """Seconds that its chat's limits may make it wait; what would take longer is not worth it."""
+
+
 class Channel(Protocol):
     """A place to post on some platform. One object an address."""
 
@@ -196,10 +259,18 @@ class Channel(Protocol):
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         """Messages within the platform's limits, in order, parts numbered, nothing truncated. Pure."""
 
+    async def turn(self, errand: Errand) -> float:
+        """Counts the next message in the platform's limits, and waits until it is nearly its turn.
+
+        Returns the moment (of the clock's monotonic seconds) at which it may go: what there is to do before, a claim,
+        is done until then. The wait may take minutes, and nothing is lost when it is cancelled. What waits here for its
+        own chat holds up no other. Raises SendError (NOT_SENT) where that would take longer than the errand may.
+        """
+
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         """Posts once and returns the message IDs. `key` (the part's) is attached where the platform can look it up.
 
-        Never repeats anything by itself. Total time is bounded by SEND_SECONDS. Raises SendError.
+        Its `turn` has come. Never repeats anything by itself. Total time is bounded by SEND_SECONDS. Raises SendError.
         """
 
     async def find(self, key: str, thread: Thread, since: datetime) -> tuple[str, ...] | None:
@@ -469,7 +540,8 @@ def count_http(telemetry: Telemetry, upstream: str, status: int | None, seconds:
         telemetry.observe("http_seconds", seconds, upstream=upstream)
 
 
-Job = Callable[[Mapping[str, str]], Awaitable[None]]
+Job = Callable[[Mapping[str, str], Progress], Awaitable[None]]
+"""Does its work and says how far it is. May run again where a process died: it asks the store first what is left."""
 
 
 class Engine(Protocol):
@@ -479,6 +551,10 @@ class Engine(Protocol):
         """Work is done inside this context; leaving it lets running jobs finish for a while, then cancels them."""
 
     async def submit(self, job: str, key: str, arguments: Mapping[str, str]) -> bool:
-        """Starts the named job unless one with `key` runs or waits already (then False)."""
+        """Starts the named job unless one with `key` runs or waits anywhere (then False). Raises StoreError."""
 
-    async def cancel(self, key: str) -> bool: ...
+    async def cancel(self, key: str) -> bool:
+        """Stops the job, wherever it runs; False when there is none. Raises StoreError."""
+
+    async def progress(self, key: str) -> tuple[str, int, int] | None:
+        """What the job said last of how far it is, wherever it runs; None where it said nothing. Raises StoreError."""

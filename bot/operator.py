@@ -7,13 +7,15 @@ from uuid import uuid4
 
 from bot import texts
 from bot.delivery import Trouble
-from bot.interfaces import Channel, Thread
+from bot.interfaces import Channel, Errand, Thread
 from bot.models import Address, ChannelPlan
 from bot.report import compose
 from bot.report.document import Document
 from bot.report.inline import spans
 
 logger = logging.getLogger(__name__)
+
+_FIRST = Errand(since=0.0, urgent=True)  # of all: what is in trouble may be a thousand deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Operator:
             return
         channel = self.channels(self.plan.address)
         for message in channel.render([self._document(trouble)]):
+            await channel.turn(_FIRST)
             await channel.send(f"trouble:{uuid4().hex}", message, Thread(None, {}))
 
     def _document(self, trouble: Trouble) -> Document:

@@ -49,7 +49,7 @@ class Command:
 
 COMMANDS = (
     Command("deepdive", papers.deepdive, papers.draft_deepdive, slash=True, costs=True, is_kept=papers.is_kept),
-    Command("top", papers.top, papers.draft_top, slash=True, costs=True),
+    Command("top", papers.top, papers.draft_top, slash=True, costs=True, is_kept=papers.is_ranked),
     Command("ask", papers.ask, papers.draft_ask, slash=True, costs=True),
     Command("search", papers.search, papers.draft_search),
     Command("status", standing.status),

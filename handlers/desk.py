@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from bot import texts
 from bot.answering import Answering
 from bot.errors import BotError, InputError, Outcome, SendError, StoreError
-from bot.interfaces import Channel, Thread
+from bot.interfaces import Channel, Errand, Thread
 from bot.limits import refusal
 from bot.models import Address, PlatformName
 from bot.report import compose
@@ -265,7 +265,9 @@ class FrontDesk(Memberships):
     async def _say(self, asked: Asked, line: str) -> None:
         """What could not be stored is said at once, or never."""
         channel = self.channels(asked.address)
+        errand = Errand(self.means.clock.monotonic(), urgent=True)
         for message in channel.render([compose.line(line, texts.load(self.means.chats.language_of(asked)))]):
+            await channel.turn(errand)
             await channel.send(asked.key, message, Thread(None, {}))
 
     # --- what is shown

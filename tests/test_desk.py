@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from bot import delivery
 from bot.answering import JOB, Answering, Rhythm
 from bot.daily import Daily
 from bot.delivery import Courier, Patience, Trouble
-from bot.engine import LocalEngine
+from bot.engine import Terms
+from bot.engine.on_docket import DocketEngine
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import Brief
+from bot.interfaces import Brief, Job, Progress
 from bot.limits import Limits, Slots
 from bot.models import (
     Address,
@@ -37,7 +39,7 @@ from bot.requests import Request, RequestState
 from bot.store.sqlite import SqliteStore
 from bot.texts import load
 from handlers.asked import Asked, Taken
-from handlers.commands import COMMANDS, SAY
+from handlers.commands import COMMANDS, SAY, Command
 from handlers.desk import FrontDesk
 from handlers.means import UNDER_UMBRELLA, Chats, Means, Model, words_of
 from handlers.settling import doubts
@@ -140,7 +142,11 @@ class Lobby:
         return self.rooms.setdefault(address, Room(address))
 
 
-async def sent_again(given: Mapping[str, str], courier: Courier) -> None:
+async def is_not_kept(command: Command, means: Means, request: Request) -> bool:
+    return not (command.is_kept and await command.is_kept(means, request))
+
+
+async def sent_again(courier: Courier, given: Mapping[str, str], progress: Progress) -> None:
     await delivery.deliver(given["delivery"], courier)
 
 
@@ -161,12 +167,13 @@ async def a_lobby(store: SqliteStore, limits: Limits | None = None, **changes: o
     reporter = a_reporter(store, analyst, source=source, clock=clock, metadata=archive)
     courier = Courier(store, room, clock, tell, Patience(backoff=0.01, poll=0.01, settling=0.0))
     daily = Daily(reporter, courier, Links())
-    engine = LocalEngine({"deliver": lambda given: sent_again(given, courier)}, grace=0, cut=1)
+    works: dict[str, Job] = {"deliver": partial(sent_again, courier)}
+    engine, slots = DocketEngine(works, terms=Terms(grace=0, cut=1)), Slots(limits)
 
     async def send(key: str) -> None:
         await engine.submit("deliver", f"deliver:{key}", {"delivery": key})
 
-    answering = Answering(store, engine, courier, {}, Rhythm(grace=0.1, progress=0.1))
+    answering = Answering(store, engine, courier, {}, Rhythm(grace=0.1, progress=0.1), slots=slots)
     means = Means(
         ondemand=OnDemand(reporter),
         daily=daily,
@@ -174,7 +181,7 @@ async def a_lobby(store: SqliteStore, limits: Limits | None = None, **changes: o
             (a_plan(),), a_profile(), "zh", "Asia/Shanghai", frozenset(["telegram:-100555"]), frozenset([ADMIN])
         ),
         profiles={"default": a_profile()},
-        slots=Slots(limits),
+        slots=slots,
         limits=limits,
         model=Model("fake/model", 1.0),
         cancel=answering.cancel,
@@ -183,7 +190,9 @@ async def a_lobby(store: SqliteStore, limits: Limits | None = None, **changes: o
     means = replace(means, **changes)  # type: ignore[arg-type]  # by name
     for command in (*COMMANDS, SAY):
         answering.works[command.name] = lambda request, progress, work=command.work: work(means, request, progress)  # type: ignore[index]  # a dict
-    engine._jobs[JOB] = answering.job
+        if command.costs:
+            answering.costs[command.name] = partial(is_not_kept, command, means)  # type: ignore[index]  # a dict
+    works[JOB] = answering.job
     desk = FrontDesk(means, tell, answering, room)
     async with engine.running(), answering.running():
         yield Lobby(store, clock, analyst, archive, source, desk, answering, rooms, told)

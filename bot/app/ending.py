@@ -16,6 +16,7 @@ RUN_ENDS_SECONDS = (
     leading.DROP_SECONDS
     + engine.GRACE_SECONDS
     + engine.CUT_SECONDS
+    + engine.CLOSE_SECONDS
     + server.CLOSE_SECONDS
     + client.CLOSE_SECONDS
     + tracing.FLUSH_SECONDS

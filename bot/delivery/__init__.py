@@ -10,6 +10,7 @@ from bot.delivery.settling import GivenUp, Settling, drop, give_up, reopen, sett
 from bot.delivery.standing import (
     UNFINISHED,
     answer_key,
+    arguments_of,
     day_settled,
     delivery_key,
     doubt,
@@ -35,6 +36,7 @@ __all__ = [
     "Tell",
     "Trouble",
     "answer_key",
+    "arguments_of",
     "current_address",
     "day_settled",
     "deliver",

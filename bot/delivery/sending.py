@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -12,7 +14,7 @@ from weakref import WeakValueDictionary
 from bot.context import working_on
 from bot.delivery.standing import UNFINISHED, doubt, finished, is_answer, is_placeholder, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import SEND_SECONDS, Channel, Clock, Ledger, NoTelemetry, Telemetry
+from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger, NoTelemetry, Telemetry
 from bot.models import Address, Delivery, DeliveryState, Part, PartKind, PartState
 from bot.report.compose import Doubt
 
@@ -37,6 +39,7 @@ class Patience:
     backoff: float = 1.0  # before the second try, doubled before each further one
     longest_wait: float = 300.0  # for one Retry-After
     all_waits: float = 600.0  # for one part in one run
+    turn: float = math.inf  # until the chat's limits let a part go
     link_tries: int = 3  # edits that may have failed; repeating them is harmless, doing so for ever is not
     settling: float = 2.0  # before an ambiguous send is looked up: the platform may still be posting it
     poll: float = 0.5  # between looks at a part that another process holds
@@ -63,17 +66,25 @@ Tell = Callable[[Trouble], Awaitable[None]]
 
 
 class Turns:
-    """One delivery at a time in each chat, in the order in which they came: nothing overtakes what waits for a 429, and
-    the parts of two answers do not mix.
+    """One delivery at a time in each chat, in the order in which they came: the parts of two answers or of two reports
+    do not mix. An answer waits for no report: at most for one of its parts that is being posted.
     """
 
     def __init__(self) -> None:
-        self._locks: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[tuple[Address, bool], asyncio.Lock] = WeakValueDictionary()
 
-    def of(self, chat: Address) -> asyncio.Lock:
-        lock = self._locks.get(chat)
+    def delivery(self, chat: Address, errand: Errand) -> asyncio.Lock:
+        """Held from the first part to the last."""
+        return self._lock(chat, of_report=not errand.urgent)
+
+    def part(self, chat: Address, errand: Errand) -> AbstractAsyncContextManager[object]:
+        """Held from claim to record."""
+        return nullcontext() if errand.urgent else self._lock(chat, of_report=False)
+
+    def _lock(self, chat: Address, *, of_report: bool) -> asyncio.Lock:
+        lock = self._locks.get((chat, of_report))
         if lock is None:
-            self._locks[chat] = lock = asyncio.Lock()
+            self._locks[chat, of_report] = lock = asyncio.Lock()
         return lock
 
 
@@ -108,12 +119,13 @@ async def deliver(key: str, courier: Courier) -> Delivery:
     Raises InputError for a key that was never planned, StoreError, and what `channels` raises.
     """
     parts = await planned(key, courier.store)
+    errand = Errand(courier.clock.monotonic(), urgent=is_answer(key), within=courier.patience.turn)
     platform = parts[0].address.platform.value
     with working_on(delivery=key), courier.telemetry.span("deliver", platform=platform, parts=len(parts)):
-        async with courier.turns.of(parts[0].address.chat):
+        async with courier.turns.delivery(parts[0].address.chat, errand):
             standing = await planned(key, courier.store)
             for part in sorted(standing, key=_posts_before_links):
-                if not await _bring_to_an_end(part, courier):
+                if not await _bring_to_an_end(part, courier, errand):
                     break
         done = await courier.store.delivery(key)
         if finished(done) and not finished(standing):
@@ -137,11 +149,17 @@ def _count(done: Sequence[Part], courier: Courier) -> None:
             courier.telemetry.count("reports_late")
 
 
-async def _bring_to_an_end(part: Part, courier: Courier) -> bool:
+async def _bring_to_an_end(part: Part, courier: Courier, errand: Errand) -> bool:
     """Attempts a part until it needs nothing more; False leaves it to a later run."""
     waits = _Waits(courier.patience)
     while part.state in UNFINISHED:
-        verdict = await _uninterrupted(_attempt(part, courier), courier.patience.stop)
+        try:
+            moment = await _turn(part, courier, errand) if part.state is PartState.PLANNED else errand.since
+        except SendError as error:
+            logger.info("part waits: %s", error, extra={"channel": part.channel, "part": part.key})
+            return False
+        async with courier.turns.part(part.address.chat, errand):
+            verdict = await _uninterrupted(_attempt(part, courier, moment), courier.patience.stop)
         wait = courier.patience.poll if verdict is None else waits.after(verdict)
         if wait is None:
             return False
@@ -151,10 +169,18 @@ async def _bring_to_an_end(part: Part, courier: Courier) -> bool:
     return True
 
 
-async def _attempt(part: Part, courier: Courier) -> Verdict | None:
-    """One attempt at a part; None when another process holds it."""
+async def _turn(part: Part, courier: Courier, errand: Errand) -> float:
+    """The moment at which the part may go; one that will not be sent waits for none. Raises SendError."""
     address = await current_address(part.address, courier.store)
-    attempt = _Attempt(part, uuid4().hex, courier, address, courier.channels(address))
+    if await courier.store.closed(address) is not None:
+        return errand.since
+    return await courier.channels(address).turn(errand)
+
+
+async def _attempt(part: Part, courier: Courier, moment: float) -> Verdict | None:
+    """One attempt at a part, not before its moment; None when another process holds it."""
+    address = await current_address(part.address, courier.store)
+    attempt = _Attempt(part, uuid4().hex, courier, address, courier.channels(address), moment)
     if not await attempt.take():
         return None
     verdict = await (
@@ -174,6 +200,7 @@ class _Attempt:
     courier: Courier
     address: Address
     channel: Channel
+    moment: float
 
     async def take(self) -> bool:
         """Claims a planned part or recovers an abandoned one; True only with time left for a whole send."""
@@ -200,6 +227,8 @@ class _Attempt:
         thread = thread_of(await self.courier.store.delivery(self.part.delivery))
         if self._is_link and self.part.message.document not in thread.sent:
             return Verdict(PartState.FAILED, error="the message to edit was not posted")
+        if (wait := self.moment - self.courier.clock.monotonic()) > 0:
+            await self.courier.clock.sleep(wait)
         try:
             with self.courier.telemetry.span("send", platform=self.address.platform.value, part=self.part.index):
                 async with asyncio.timeout(self.courier.patience.send):

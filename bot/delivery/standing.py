@@ -47,6 +47,12 @@ def request_of(key: str) -> str:
     return key.partition("@")[0].partition("/")[2]
 
 
+def arguments_of(key: str) -> dict[str, str]:
+    """What the engine's job "deliver" is given: the delivery, and the chat, which takes one at a time."""
+    chat, _, _ = key.partition("@")[2].partition("/")
+    return {"delivery": key, "chat": chat}
+
+
 def plan(
     report: ReportKey,
     channel: Channel,

@@ -18,6 +18,7 @@ from bot.store.redis_days import RedisDays
 from bot.store.redis_dump import RedisDump
 from bot.store.redis_leases import RedisLeases
 from bot.store.redis_ledger import RedisLedger
+from bot.store.redis_pacing import RedisPacing
 from bot.store.redis_requests import RedisRequests
 from bot.store.redis_server import NAMESPACE, RedisServer
 
@@ -67,6 +68,11 @@ class RedisStore(RedisLedger, RedisLeases, RedisRequests, RedisDays, RedisDump):
         """Connects for the time of the context. Raises SettingsError for a URL that is none, StoreError."""
         async with RedisServer.open(url, password, namespace, telemetry) as server:
             yield cls(server)
+
+    @property
+    def pacing(self) -> RedisPacing:
+        """The limits of what is sent, counted on the same server."""
+        return RedisPacing(self._server)
 
     async def ping(self) -> None:
         # A real write: a full memory or a replica shows here before it costs a report.

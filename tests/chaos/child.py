@@ -19,6 +19,7 @@ import config
 from bot import logs
 from bot.app import App, Parts, opened, posting
 from bot.app.running import run
+from bot.app.watching import watched_by_the_operator
 from bot.app.wiring import secrets
 from bot.daily import Job
 from bot.schedule import default_day
@@ -27,6 +28,7 @@ from bot.store.sqlite import SqliteStore
 from tests.chaos.clock import SharedClock
 from tests.chaos.llm import ScriptedLLM
 
+ASKED = signal.SIGUSR1  # says what it does
 STEPS = (
     "keep_list",
     "keep_ranking",
@@ -93,12 +95,21 @@ def main(order: Order) -> int:
         _die_at(order.death)
 
     async def whole() -> None:
-        async with opened(loaded, Parts(llm=ScriptedLLM(folder, clock), clock=clock)) as app:
-            await COMMANDS[order.command](app)
+        asyncio.get_running_loop().add_signal_handler(ASKED, _tell_what_runs)
+        async with watched_by_the_operator() as telemetry:
+            parts = Parts(llm=ScriptedLLM(folder, clock), clock=clock, telemetry=telemetry)
+            async with opened(loaded, parts) as app:
+                await COMMANDS[order.command](app)
 
     with asyncio.Runner(loop_factory=clock.watched_loop) as runner:
         runner.run(whole())
     return 0
+
+
+def _tell_what_runs() -> None:
+    """Into the log: where every task stands."""
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=3)
 
 
 def _die_at(death: Death) -> None:
