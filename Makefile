@@ -16,7 +16,7 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 .DEFAULT_GOAL := help
 # Where it is set, every test process would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo run test coverage check injection-live image lock clean
+.PHONY: help demo run test coverage check chaos injection-live image lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -43,6 +43,9 @@ check: $(DEV)  ## format, lint, types, import contracts and the fast tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(FAST)
+
+chaos: $(DEV)  ## processes killed, stopped and cut off, and what the chats show then (an hour; ARGS="--quick", "--only kills --seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 injection-live: $(LIVE)  ## attacks on a real model: the configured one, else a small one (minutes; ARGS="--limit 10")
 	@$(BIN)/python -m tests.injection_live $(ARGS)

@@ -7,6 +7,8 @@ from typing import Self
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+LONG = ("/getUpdates", "/socket")  # requests that wait for something to happen
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -24,11 +26,13 @@ class Asked:
 class StandIn:
     """`async with StandIn() as server:` serves `self.app()` on loopback at `server.url` (no slash at the end).
 
-    Faults are scripted by subclasses; `asked` lists every request in order of arrival.
+    Faults are scripted by subclasses; `asked` lists every request in order of arrival, and `in_work` counts those that
+    are not answered yet, long polls and websockets left out.
     """
 
     asked: list[Asked] = field(default_factory=list)
     port: int = 0
+    in_work: int = 0
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._remember], client_max_size=64 * 2**20)
@@ -55,7 +59,12 @@ class StandIn:
         body = await request.text()
         now = asyncio.get_running_loop().time()
         self.asked.append(Asked(request.method, request.path, dict(request.query), dict(request.headers), body, now))
-        return await handler(request)
+        counts = not request.path.endswith(LONG)
+        self.in_work += counts
+        try:
+            return await handler(request)
+        finally:
+            self.in_work -= counts
 
 
 def cut(request: web.Request) -> web.Response:

@@ -1,0 +1,132 @@
+"""What runs in a process that an experiment starts: Paperboy with a scripted model, on the experiment's clock.
+
+`python -m tests.chaos.child ORDER.json` runs one by itself; `tests.chaos.forks` forks them from a process that has
+imported everything, which takes a tenth of the time.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import config
+from bot import logs
+from bot.app import App, Parts, opened, posting
+from bot.app.running import run
+from bot.app.wiring import secrets
+from bot.daily import Job
+from bot.schedule import default_day
+from bot.store.redis import RedisStore
+from bot.store.sqlite import SqliteStore
+from tests.chaos.clock import SharedClock
+from tests.chaos.llm import ScriptedLLM
+
+STEPS = (
+    "keep_list",
+    "keep_ranking",
+    "keep_report",
+    "keep_analysis",
+    "plan",
+    "claim",
+    "recover",
+    "record",
+    "admit",
+    "close_request",
+)
+"""What a process does to its store, before and after which it may be told to die."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """SIGKILL at the `number`th of the STEPS called `step` ("": any), before it, or `seconds` (real) after it."""
+
+    step: str = ""
+    number: int = 1
+    before: bool = True
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process is to be: `command` is one of COMMANDS; `variables` are its environment."""
+
+    command: str
+    folder: str
+    slot: int
+    variables: Mapping[str, str] = field(default_factory=dict)
+    death: Death | None = None
+    log: str = ""
+
+    @classmethod
+    def parse(cls, order: Mapping[str, Any]) -> "Order":
+        death = order.get("death")
+        return cls(**{**order, "death": Death(**death) if death else None})
+
+
+async def _report(app: App) -> None:
+    """`paperboy report`: one day's job now."""
+    async with posting(app, sys.stderr) as daily:
+        day = default_day(app.clock.now(), app.settings.report.list_day)
+        await daily.run(Job(day, app.plans))
+
+
+COMMANDS: Mapping[str, Callable[[App], Awaitable[None]]] = {
+    "run": run,
+    "report": _report,
+}
+
+
+def main(order: Order) -> int:
+    """Runs it to its end, as `bot.terminal` does."""
+    os.environ.update(order.variables)
+    folder = Path(order.folder)
+    loaded = config.load(folder / "config.toml")
+    logs.start(logging.INFO, secrets(loaded.settings))
+    clock = SharedClock(folder / "clock", order.slot)
+    if order.death:
+        _die_at(order.death)
+
+    async def whole() -> None:
+        async with opened(loaded, Parts(llm=ScriptedLLM(folder, clock), clock=clock)) as app:
+            await COMMANDS[order.command](app)
+
+    with asyncio.Runner(loop_factory=clock.watched_loop) as runner:
+        runner.run(whole())
+    return 0
+
+
+def _die_at(death: Death) -> None:
+    """Wraps the store's methods of this process: nothing but the process itself knows the very moment."""
+    passed = [0]
+
+    def now() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(real: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def stepped(*args: Any, **kwargs: Any) -> Any:
+            passed[0] += 1
+            if passed[0] != death.number:
+                return await real(*args, **kwargs)
+            if death.before:
+                now()
+            result = await real(*args, **kwargs)
+            if not death.seconds:
+                now()
+            asyncio.get_running_loop().call_later(death.seconds, now)
+            return result
+
+        return stepped
+
+    for store in (SqliteStore, RedisStore):
+        for name in [death.step] if death.step else STEPS:
+            setattr(store, name, around(getattr(store, name)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Order.parse(json.loads(Path(sys.argv[1]).read_text()))))
