@@ -1,0 +1,131 @@
+"""People who ask in two more chats while something breaks, and what became of what they asked.
+
+Each asks for another paper, so that no two answers are alike. Who is told that Paperboy is busy has not lost anything:
+nothing was promised.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot import delivery, texts
+from bot.errors import StoreError
+from tests.chaos import book
+from tests.chaos.book import Outcome, Shown
+from tests.chaos.scene import PAPERS, Ground, Scene, a_scene, an_id
+from tests.slack_standin import Place
+from tests.telegram_standin import GROUP, Chat
+
+LAB = Chat(GROUP - 1, title="Lab")
+ROOM = "C0LAB"
+PLATFORMS = ("telegram", "slack")
+BUSY = {texts.load(language)(key) for language in ("zh", "en") for key in ("error.busy", "slack.busy")}
+
+
+@dataclass(frozen=True)
+class Question:
+    platform: str
+    paper: int
+
+
+ALL = tuple(Question(platform, paper) for platform in PLATFORMS for paper in range(1, PAPERS + 1))
+
+
+@dataclass
+class Asking:
+    """Makes the two chats known to a scene whose processes are not started yet, and asks there."""
+
+    scene: Scene
+    asked: list[Question] = field(default_factory=list)
+    sends: list["asyncio.Task[object]"] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if LAB not in self.scene.telegram.chats:
+            self.scene.telegram.chats.append(LAB)
+        self.scene.slack.places[ROOM] = Place(ROOM, "room")
+        self.scene.slack.ack_seconds = 30.0  # real; no event is sent twice only because this machine is busy
+        self.scene.variables["PAPERBOY_TELEGRAM__ALLOWED_CHATS"] = str(LAB.id)
+        self.scene.variables["PAPERBOY_SLACK__ALLOWED_CHANNELS"] = ROOM
+
+    def ask(self, *questions: Question) -> None:
+        """Returns at once."""
+        for question in questions:
+            self.asked.append(question)
+            self.says(question.platform, f"deepdive {an_id(question.paper)}")
+
+    def says(self, platform: str, text: str) -> None:
+        if platform == "telegram":
+            self.scene.telegram.types(f"/{text}", chat=LAB.id)
+        else:
+            self.sends.append(asyncio.create_task(self.scene.slack.mentions(text, channel=ROOM)))
+
+    def shown(self, platform: str) -> list[Shown]:
+        return book.on_telegram(self.scene, LAB.id) if platform == "telegram" else book.on_slack(self.scene, ROOM)
+
+    def told(self, platform: str) -> int:
+        """How many times somebody was told to try again."""
+        lines = [one.text for one in self.shown(platform)]
+        if platform == "slack":
+            lines += [whisper.text for whisper in self.scene.slack.whispers]
+        return sum(any(busy in line for busy in BUSY) for line in lines)
+
+    async def is_settled(self) -> bool:
+        """Has everything arrived, and is nothing open? A store that is gone says no."""
+        if self.scene.telegram.inbox.pending or not all(send.done() for send in self.sends):
+            return False
+        try:
+            unfinished = [key for key in await self.scene.store.unfinished() if delivery.is_answer(key)]
+            return not unfinished and not await self.scene.store.open_requests()
+        except StoreError:
+            return False
+
+    async def outcome(self, expected: Mapping[Question, Sequence[Shown]]) -> Outcome:
+        """Every question is answered once, or its asker was told to try again."""
+        for send in self.sends:
+            send.cancel()
+        total = Outcome()
+        for platform in PLATFORMS:
+            total += await self._of(platform, [one for one in self.asked if one.platform == platform], expected)
+        return total
+
+    async def _of(
+        self, platform: str, asked: Sequence[Question], expected: Mapping[Question, Sequence[Shown]]
+    ) -> Outcome:
+        outcome, missing, seen = Outcome(), list[Question](), Counter(one.text for one in self.shown(platform))
+        for question in asked:
+            times = [seen.pop(one.text, 0) for one in expected[question]]
+            outcome.duplicated += sum(max(number - 1, 0) for number in times)
+            if max(times) > 1:
+                outcome.failures.append(f"{question} is answered {max(times)} times")
+            if min(times) == 0:
+                missing.append(question)
+        parts = [part for part in await self.scene.store.troubled(1000) if part.address.platform == platform]
+        outcome.unknown = sum(delivery.is_answer(part.delivery) for part in parts if part.state == "unknown")
+        outcome.lost = max(0, len(missing) - self.told(platform) - outcome.unknown)
+        if outcome.lost:
+            outcome.failures.append(f"{outcome.lost} of these have no answer: {missing}")
+        if platform == "slack" and outcome.unknown:
+            outcome.failures.append(f"{outcome.unknown} answers are unknown on Slack")
+        for text, number in seen.items():
+            if not any(busy in text for busy in BUSY):
+                outcome.failures.append(f"{platform}: shown {number} times, and no answer: {text[:200]!r}")
+        return outcome
+
+
+async def undisturbed(ground: Ground) -> Mapping[Question, Sequence[Shown]]:
+    """The answers, each asked for by itself; found out once."""
+    if (known := ground.kept.get("undisturbed answers")) is None:
+        async with a_scene(ground) as scene, scene.skipping():
+            scene.variables["PAPERBOY_SCHEDULE__ENABLED"] = "false"
+            asking, found = Asking(scene), dict[Question, Sequence[Shown]]()
+            await scene.start()
+            for question in ALL:
+                before = len(asking.shown(question.platform))
+                asking.ask(question)
+                await scene.until(lambda before=before, on=question.platform: len(asking.shown(on)) > before)  # type: ignore[misc]  # mypy wants no default here
+                await scene.until(asking.is_settled)
+                found[question] = asking.shown(question.platform)[before:]
+        ground.kept["undisturbed answers"] = known = found
+    assert isinstance(known, dict)
+    return known
