@@ -105,6 +105,7 @@ def _discreet(span: "ReadableSpan") -> "ReadableSpan":
 
 
 def _spans(tracer: "Tracer") -> Spans:
+    from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
     from opentelemetry.trace import Status, StatusCode
 
     @contextmanager
@@ -116,7 +117,7 @@ def _spans(tracer: "Tracer") -> Spans:
             try:
                 yield
             except BaseException as error:
-                current.set_attribute("error.type", type(error).__name__)
+                current.set_attribute(ERROR_TYPE, type(error).__name__)
                 if not isinstance(error, asyncio.CancelledError):
                     current.set_status(Status(StatusCode.ERROR))
                 raise

@@ -327,6 +327,24 @@ async def test_a_cancelled_call_leaves_no_connection_with_anothers_answer(store:
 # --- a server that ends, or does not do what it should
 
 
+async def test_a_call_that_is_cancelled_at_any_moment_ends_cancelled(store: RedisStore):
+    """Else a loop that is told to end goes on, and so does its process."""
+    await store.keep_note("note", "kept")
+
+    async def loop() -> None:
+        while True:
+            await store.note("note")
+            await store.keep_note("note", "kept")
+
+    for rounds in range(60):  # of the event loop, until it is cancelled: each moment of a call is met
+        task = asyncio.create_task(loop())
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=1.0)
+        assert done, f"cancelled after {rounds} rounds, it goes on"
+
+
 async def test_a_killed_server_keeps_everything_that_was_acknowledged(own_server: RedisProcess):
     async with RedisStore.open(own_server.url) as store:
         await fill(store)

@@ -141,7 +141,7 @@ class RedisServer:
         """Runs a script with `a` (None is left out) and `raw` as ARGV[2] and on; `read` makes sense of its answer."""
         given = json.dumps({key: value for key, value in arguments.items() if value is not None}, ensure_ascii=False)
         with self._in_our_words():
-            async with asyncio.timeout(OPERATION_SECONDS):
+            async with _operation():
                 found = await self._client.register_script(_PRELUDE + script)([self.prefix], [given, *raw])
         return read(found)
 
@@ -169,13 +169,13 @@ class RedisServer:
 
     async def info(self) -> Mapping[str, Any]:
         with self._in_our_words():
-            async with asyncio.timeout(OPERATION_SECONDS):
+            async with _operation():
                 return dict(await self._client.info())
 
     async def setting(self, name: str) -> str | None:
         """One of the server's own settings, None where it does not tell."""
         with self._in_our_words():
-            async with asyncio.timeout(OPERATION_SECONDS):
+            async with _operation():
                 try:
                     return dict(await self._client.config_get(name)).get(name)
                 except exceptions.ResponseError:  # renamed, or forbidden: managed servers do both
@@ -183,7 +183,7 @@ class RedisServer:
 
     async def _pipeline(self, commands: Sequence[Sequence[str | bytes | int]], *, transaction: bool) -> list[Any]:
         with self._in_our_words():
-            async with asyncio.timeout(OPERATION_SECONDS), self._client.pipeline(transaction=transaction) as pipeline:
+            async with _operation(), self._client.pipeline(transaction=transaction) as pipeline:
                 return await _queued(pipeline, commands).execute()
 
     @contextmanager
@@ -194,6 +194,21 @@ class RedisServer:
         except (exceptions.RedisError, OSError) as error:  # TimeoutError is an OSError
             self._telemetry.count("store_errors", store="redis")
             raise _named(self.place, error) from error
+
+
+@asynccontextmanager
+async def _operation() -> AsyncIterator[None]:
+    """Bounds all tries of a command, and ends cancelled where it was cancelled: redis-py sends within
+    `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that comes as the sending ends.
+
+    https://github.com/python/cpython/issues/86296
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    async with asyncio.timeout(OPERATION_SECONDS):
+        yield
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def _queued(pipeline: "Pipeline", commands: Sequence[Sequence[str | bytes | int]]) -> "Pipeline":
