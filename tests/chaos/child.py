@@ -103,7 +103,9 @@ def main(order: Order) -> int:
         _die_at(order.death, folder)
 
     async def whole() -> None:
-        async with opened(loaded, Parts(llm=ScriptedLLM(folder, clock) if order.scripted else None, clock=clock)) as app:
+        async with opened(
+            loaded, Parts(llm=ScriptedLLM(folder, clock) if order.scripted else None, clock=clock)
+        ) as app:
             await COMMANDS[order.command](app)
 
     with asyncio.Runner(loop_factory=clock.watched_loop) as runner:

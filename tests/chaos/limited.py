@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from tests.chaos import asking, day
+from tests.chaos import day
 from tests.chaos.asking import ALL, LAB, ROOM, Asking
 from tests.chaos.results import Row
 from tests.chaos.scene import PLACE, STORES, Ground, Scene, a_scene
@@ -23,7 +23,7 @@ PLACES = (str(GROUP), str(LAB.id), PLACE, ROOM)
 async def sends(ground: Ground, trial: Trial) -> Sequence[Row]:
     """A day and some questions; every wait is kept to."""
     row = trial.row("30 % of sends answered 429", faults=0)
-    expected, answers = await day.undisturbed(ground), await asking.undisturbed(ground)
+    expected = await day.undisturbed(ground)
     async with a_scene(ground, STORES[trial.number // 2 % 2], script=day.SCRIPT) as scene:
         asked = Asking(scene)
         _limit(scene, trial, row)
@@ -40,7 +40,7 @@ async def sends(ground: Ground, trial: Trial) -> Sequence[Row]:
             await scene.time.sleep(day.AFTER_SECONDS)
         await day.ends(scene, row)
         day.enter(row, await day.outcome(scene, expected))
-        day.enter(row, await asked.outcome(answers))
+        day.enter(row, await asked.outcome())
         if row.failures:
             row.failures.append(scene.said(80))
     return [row]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tests import redis_standin
-from tests.chaos import asking, day
+from tests.chaos import day
 from tests.chaos.asking import ALL, Asking
 from tests.chaos.proxy import Proxy
 from tests.chaos.results import Row
@@ -40,7 +40,6 @@ PLACES = (
 async def cut(ground: Ground, trial: Trial) -> Sequence[Row]:
     """One world for each of PLACES, all at once."""
     await day.undisturbed(ground)
-    await asking.undisturbed(ground)
     store = STORES[trial.number % 2]
     return await asyncio.gather(
         *(_on_a_bad_line(ground, place, store, trial, Random(trial.random.random())) for place in PLACES)
@@ -73,7 +72,7 @@ async def _on_a_bad_line(ground: Ground, place: Place, store: str, trial: Trial,
                 day.enter(row, await day.outcome_by_itself(scene))
             else:
                 day.enter(row, await day.outcome(scene, await day.undisturbed(ground)))
-                day.enter(row, await asked.outcome(await asking.undisturbed(ground)))
+                day.enter(row, await asked.outcome())
             row.faults = sum(proxy.played.values())
             row.figures["played"] = dict(proxy.played)
             if row.failures:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from random import Random
 
 from tests import redis_standin
-from tests.chaos import asking, day
-from tests.chaos.asking import ALL, PLATFORMS, Asking
+from tests.chaos import day
+from tests.chaos.asking import ALL, HELP, PLATFORMS, Asking
 from tests.chaos.llm import AT_ONCE, Script
 from tests.chaos.results import Row
 from tests.chaos.scene import Ground, Scene, a_scene
@@ -27,13 +27,12 @@ SLOWLY = Script(seconds=(2.0, 4.0))
 async def restarts(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Killed with -9 and started again: with appendfsync always it knows all that it said it knew."""
     await day.undisturbed(ground)
-    await asking.undisturbed(ground)
     return await asyncio.gather(*(_restarted(ground, trial, Random(trial.random.random())) for _ in range(WORLDS)))
 
 
 async def _restarted(ground: Ground, trial: Trial, random: Random) -> Row:
     row = trial.row("Redis killed and started again", faults=0)
-    expected, answers = await day.undisturbed(ground), await asking.undisturbed(ground)
+    expected = await day.undisturbed(ground)
     with redis_standin.running() as redis:
         async with a_scene(replace(ground, redis=redis), "redis", script=day.SCRIPT) as scene:
             asked, is_down = Asking(scene), False
@@ -55,7 +54,7 @@ async def _restarted(ground: Ground, trial: Trial, random: Random) -> Row:
                 await scene.time.sleep(day.AFTER_SECONDS)
             await day.ends(scene, row)
             day.enter(row, await day.outcome(scene, expected))
-            day.enter(row, await asked.outcome(answers))
+            day.enter(row, await asked.outcome())
             if row.failures:
                 row.failures.append(scene.said(120))
     return row
@@ -74,13 +73,12 @@ async def _all_done(scene: Scene, asked: Asking, row: Row) -> None:
 async def gone(ground: Ground, trial: Trial) -> Sequence[Row]:
     """For a minute of real time: who asks is told to try again, the report comes late, all goes on soon after."""
     await day.undisturbed(ground)
-    await asking.undisturbed(ground)
     return await asyncio.gather(*(_gone(ground, trial, Random(trial.random.random())) for _ in range(WORLDS)))
 
 
 async def _gone(ground: Ground, trial: Trial, random: Random) -> Row:
     row = trial.row(f"Redis gone for {GONE_SECONDS:.0f} s")
-    expected, answers = await day.undisturbed(ground), await asking.undisturbed(ground)
+    expected = await day.undisturbed(ground)
     with redis_standin.running() as redis:
         async with a_scene(replace(ground, redis=redis), "redis", script=SLOWLY) as scene:
             asked = Asking(scene)
@@ -104,16 +102,10 @@ async def _gone(ground: Ground, trial: Trial, random: Random) -> Row:
                 await scene.time.sleep(day.AFTER_SECONDS)
             await day.ends(scene, row)
             day.enter(row, await day.outcome(scene, expected))
-            day.enter(row, _without_help(await asked.outcome(answers)))
+            day.enter(row, await asked.outcome())
             if row.failures:
                 row.failures.append(scene.said(200))
     return row
-
-
-def _without_help(found: asking.Outcome) -> asking.Outcome:
-    """What /help says is no answer to a question."""
-    found.failures = [one for one in found.failures if "/deepdive" not in one and "deepdive <" not in one]
-    return found
 
 
 async def _ask_in_vain(asked: Asking, row: Row) -> None:
@@ -139,7 +131,7 @@ async def _commands_go_on(asked: Asking, row: Row, back: float) -> None:
 
 
 def _helps(asked: Asking, platform: str) -> list[str]:
-    return [one.text for one in asked.shown(platform) if "deepdive <" in one.text]
+    return [one.text for one in asked.shown(platform) if HELP[0] in one.text]
 
 
 async def _report_goes_on(scene: Scene, asked: Asking, row: Row, back: float) -> None:
@@ -152,5 +144,3 @@ def _enter_recovery(row: Row, what: str, seconds: float) -> None:
     row.figures[f"{what} back after"] = round(seconds, 1)
     if seconds > BACK_SECONDS:
         row.failures.append(f"{what}: {seconds:.1f} s after Redis is back")
-
-

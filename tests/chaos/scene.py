@@ -205,7 +205,9 @@ port = 0
             **self.variables,
         }
         log = str(self.folder / "log")
-        process = await self.ground.forks.start(Order(command, str(self.folder), slot, variables, death, log, scripted), slot)
+        process = await self.ground.forks.start(
+            Order(command, str(self.folder), slot, variables, death, log, scripted), slot
+        )
         self.processes.append(process)
         return process
 

@@ -1,6 +1,5 @@
 """Which process sent a request: its socket, as Linux lists it (proc_net(5), proc_pid_fd(5))."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def _files(pid: int) -> set[str]:
     found = set()
     for file in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            found.add(os.readlink(file))
+            found.add(str(file.readlink()))
         except OSError:  # closed as we looked
             continue
     return found

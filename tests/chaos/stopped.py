@@ -14,7 +14,7 @@ from random import Random
 from aiohttp import web
 
 from tests import redis_standin
-from tests.chaos import asking, day
+from tests.chaos import day
 from tests.chaos.asking import ALL, Asking
 from tests.chaos.child import MARK, Death
 from tests.chaos.day import Undisturbed
@@ -55,7 +55,7 @@ MOMENTS = (
 
 async def of_the_day(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Each moment on each store, all at once: most of it is waiting for real leases."""
-    expected, answers = await day.undisturbed(ground), await asking.undisturbed(ground)
+    expected = await day.undisturbed(ground)
     works = []
     with ExitStack() as stack:
         for store in STORES:
@@ -65,18 +65,17 @@ async def of_the_day(ground: Ground, trial: Trial) -> Sequence[Row]:
                     own = replace(ground, redis=stack.enter_context(redis_standin.running()))
                 random = Random(trial.random.random())
                 row = trial.row(f"stopped past its lease {moment.name}, {NAMES[store]}")
-                works.append(_one(own, store, moment, random, row, expected, answers))
+                works.append(_one(own, store, moment, random, row, expected))
         return await asyncio.gather(*works)
 
 
-async def _one(  # noqa: PLR0913  # a trial's whole world
+async def _one(
     ground: Ground,
     store: str,
     moment: Moment,
     random: Random,
     row: Row,
     expected: Undisturbed,
-    answers: asking.Mapping[asking.Question, Sequence[asking.Shown]],
 ) -> Row:
     async with a_scene(ground, store, script=Script(seconds=(0.1, 4.0))) as scene:
         asked = Asking(scene)
@@ -96,7 +95,7 @@ async def _one(  # noqa: PLR0913  # a trial's whole world
             await scene.until(lambda: _is_all_done(scene, asked), OTHERS_SECONDS)
             await scene.time.sleep(day.AFTER_SECONDS)
         await day.ends(scene, row)
-        for found in (await day.outcome(scene, expected), await asked.outcome(answers)):
+        for found in (await day.outcome(scene, expected), await asked.outcome()):
             if moment.step == WRITE:
                 found.failures = [one for one in found.failures if " times" not in one or "in no" in one]
             day.enter(row, found)

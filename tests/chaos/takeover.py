@@ -1,4 +1,4 @@
-"""How soon another replica goes on, at the real 30 s lease, and how soon and how well a process ends that is told to."""
+"""How soon another replica goes on, at the real 30 s lease, and how well a process ends that is told to."""
 
 import asyncio
 import signal
@@ -11,7 +11,7 @@ from random import Random
 from aiohttp import web
 
 from tests import redis_standin
-from tests.chaos import asking, day
+from tests.chaos import day
 from tests.chaos.asking import ALL, LAB, Asking, Question
 from tests.chaos.forks import Process
 from tests.chaos.llm import AT_ONCE, Script
@@ -32,7 +32,6 @@ Kill = Callable[[Scene, Asking], Awaitable[Process]]
 async def kills(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Two replicas, real time; the one that works is killed. All of it at once: most of it is waiting."""
     await day.undisturbed(ground)
-    await asking.undisturbed(ground)
     places: dict[str, Kill] = {
         "that makes the report": _who_scores,
         "that sends the report": _who_sends,
@@ -48,7 +47,7 @@ async def kills(ground: Ground, trial: Trial) -> Sequence[Row]:
 
 
 async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
-    expected, answers = await day.undisturbed(ground), await asking.undisturbed(ground)
+    expected = await day.undisturbed(ground)
     async with a_scene(ground, "redis", script=SLOWLY) as scene:
         asked = Asking(scene)
         if kill in (_who_answers, _who_polls):
@@ -79,7 +78,7 @@ async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
         await day.ends(scene, row)
         if kill in (_who_scores, _who_sends):
             day.enter(row, await day.outcome(scene, expected))
-        day.enter(row, await asked.outcome(answers))
+        day.enter(row, await asked.outcome())
         if row.failures:
             row.failures.append(scene.said(150))
     return row
@@ -147,7 +146,7 @@ async def _at_request(scene: Scene, paths: Sequence[str], number: int) -> Proces
 
 async def ends(ground: Ground, trial: Trial) -> Sequence[Row]:
     """SIGTERM at any moment, with sends in flight that take their time; then another process does the rest."""
-    expected, answers = await day.undisturbed(ground), await asking.undisturbed(ground)
+    expected = await day.undisturbed(ground)
     store = STORES[trial.number // 2 % 2]
     row = trial.row("SIGTERM with work in flight")
     async with a_scene(ground, store, script=day.SCRIPT) as scene:
@@ -174,7 +173,7 @@ async def ends(ground: Ground, trial: Trial) -> Sequence[Row]:
             await scene.time.sleep(day.AFTER_SECONDS)
         await day.ends(scene, row)
         day.enter(row, await day.outcome(scene, expected))
-        day.enter(row, await asked.outcome(answers))
+        day.enter(row, await asked.outcome())
         if row.unknown:
             row.failures.append(f"{row.unknown} parts are unknown after an orderly end")
         if row.failures:

@@ -18,6 +18,7 @@ LISTS = {str(DAY): a_list(), str(NEXT): a_list(first=PAPERS + 1)}
 NOON = START.replace(hour=4, minute=0, second=0)  # in Shanghai
 FAILURES = ("failure.timeout", "failure.unavailable", "failure.rate_limit")
 LATE = "⏰"
+SAID = {"zh": "未使用语言模型", "en": "No language model"}  # what begins all sentences that say so
 ENDLESS = 100_000
 
 
@@ -50,9 +51,8 @@ async def model(ground: Ground, trial: Trial) -> Sequence[Row]:
 
 
 def _no_silence(asked: Asking, row: Row) -> None:
-    for platform, language in zip(PLATFORMS, ("zh", "en"), strict=True):
-        words = _words(language)
-        if not any(any(word in one.text for word in words) for one in asked.shown(platform)):
+    for platform in PLATFORMS:
+        if not any(word in one.text for one in asked.shown(platform) for word in SAID.values()):
             row.failures.append(f"the answer on {platform} does not say that no model was used")
 
 
@@ -61,20 +61,17 @@ def _say_so(scene: Scene, row: Row, *, is_model_down: bool) -> None:
     shown = {"zh": [one.text for one in scene.telegram.messages()], "en": [str(one) for one in scene.slack.posted()]}
     for language, posts in shown.items():
         newest = posts[-3:] if is_model_down else posts[3:]
-        said = any(word in post for post in newest for word in _words(language))
+        said = any(SAID[language] in post for post in newest)
         if said != is_model_down:
             row.failures.append(f"the {language} report {'does not say' if is_model_down else 'says'} so: {newest[0]}")
-
-
-def _words(language: str) -> tuple[str, ...]:
-    """The beginnings of all sentences that say so."""
-    return ("未使用语言模型",) if language == "zh" else ("No language model",)
 
 
 async def source(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Hugging Face answers with errors until noon; then the report comes, late, once, and says that it is late."""
     expected = await day.undisturbed(ground)
-    fault = trial.random.choice((Fault(503, b"down"), Fault(429, b"", {"Retry-After": "30"}), Fault(200, b"<html>"), CUT))
+    fault = trial.random.choice(
+        (Fault(503, b"down"), Fault(429, b"", {"Retry-After": "30"}), Fault(200, b"<html>"), CUT)
+    )
     row = trial.row("Hugging Face down until noon")
     row.figures["fault"] = f"{fault.status} {fault.way}"
     async with a_scene(ground, STORES[trial.number // 2 % 2], script=day.SCRIPT) as scene:
@@ -101,5 +98,3 @@ async def source(ground: Ground, trial: Trial) -> Sequence[Row]:
 async def _until(scene: Scene, moment: datetime) -> None:
     while scene.time.now() < moment:  # noqa: ASYNC110 - nothing but the file tells the time
         await asyncio.sleep(0.01)
-
-
