@@ -1,6 +1,5 @@
 """Bad lines to Redis, Telegram, Slack and the model: dropped, answered too late, cut after the request was written."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from random import Random
 from tests import redis_standin
 from tests.chaos import day
 from tests.chaos.asking import ALL, Asking
+from tests.chaos.at_once import at_once
 from tests.chaos.proxy import Proxy
 from tests.chaos.results import Row
 from tests.chaos.scene import STORES, Ground, Scene, a_scene
@@ -17,6 +17,7 @@ from tests.chaos.trial import Trial
 from tests.model_standin import ModelStandIn
 
 DONE_SECONDS = 400.0  # real; many of the waits are
+AT_ONCE = 2  # worlds
 MODEL_SECONDS = 4  # real; what one call to the model may take
 
 
@@ -31,8 +32,8 @@ class Place:
 
 PLACES = (
     Place("Redis", 0.03, 2.6),  # a day has some thousand exchanges with it
-    Place("Telegram", 0.2, 21.0),
-    Place("Slack", 0.2, 21.0),
+    Place("Telegram", 0.3, 21.0),
+    Place("Slack", 0.3, 21.0),
     Place("the model", 0.2, MODEL_SECONDS + 3.0),
 )
 
@@ -41,9 +42,8 @@ async def cut(ground: Ground, trial: Trial) -> Sequence[Row]:
     """One world for each of PLACES, all at once."""
     await day.undisturbed(ground)
     store = STORES[trial.number % 2]
-    return await asyncio.gather(
-        *(_on_a_bad_line(ground, place, store, trial, Random(trial.random.random())) for place in PLACES)
-    )
+    works = [_on_a_bad_line(ground, place, store, trial, Random(trial.random.random())) for place in PLACES]
+    return await at_once(works, AT_ONCE)
 
 
 async def _on_a_bad_line(ground: Ground, place: Place, store: str, trial: Trial, random: Random) -> Row:

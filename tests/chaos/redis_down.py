@@ -135,8 +135,10 @@ def _helps(asked: Asking, platform: str) -> list[str]:
 
 
 async def _report_goes_on(scene: Scene, asked: Asking, row: Row, back: float) -> None:
+    await scene.until(lambda: day.is_done(scene), DONE_SECONDS)
+    _enter_recovery(row, "report", time.monotonic() - back)
     await _all_done(scene, asked, row)
-    _enter_recovery(row, "report and answers", time.monotonic() - back)
+    row.figures["what was under way done after"] = round(time.monotonic() - back, 1)  # where leases run out, that
 
 
 def _enter_recovery(row: Row, what: str, seconds: float) -> None:
