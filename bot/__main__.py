@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     commands.add_parser("run", help="the bot: scheduler, delivery and web archive")
+    commands.add_parser("worker", help="only the work of `run`, beside it: model work in processes of its own")
     _add_report(commands)
     _add_deliveries(commands)
     _add_deepdive(commands)

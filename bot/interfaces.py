@@ -18,6 +18,7 @@ from bot.models import (
     Finding,
     FullText,
     KeptText,
+    Lease,
     Message,
     Meter,
     Paper,
@@ -187,6 +188,69 @@ class Thread:
     sent: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A limit: `burst` messages at once, then one every `interval` seconds. Limits of one name are one limit."""
+
+    name: str
+    interval: float
+    burst: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A limit: at most `most` messages in any `seconds`."""
+
+    name: str
+    most: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Places in limits, to be used in `wait` seconds; or, where `full` is set, none: ask again after `wait`.
+
+    `full` names the limit that had none.
+    """
+
+    wait: float
+    full: str = ""
+
+
+class Pacing(Protocol):
+    """The places that a bot's limits have left, counted for all of its processes that share a store.
+
+    Raises StoreError where that cannot be reached.
+    """
+
+    async def book(self, own: Sequence[Pace | Window], shared: Pace | None, *, ahead: float, room: int = 1) -> Booking:
+        """Takes a place in every limit, or in none.
+
+        Those of the chat's `own` must be free now, with `room` places (this one among them). What all chats share may
+        be booked up to `ahead` seconds ahead: who may book further ahead goes before all others that want a place.
+        """
+
+    async def pause(self, pace: Pace, seconds: float) -> None:
+        """No place for `seconds`, and no burst after them; at most LONGEST_PAUSE."""
+
+
+LONGEST_PAUSE = 300.0  # seconds of a Retry-After that are heeded; what asks for more is asked again
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a message is part of: a delivery that began at `since` (by the clock's monotonic seconds).
+
+    The older one goes first, so that a report which was begun is soon whole; an `urgent` one, which somebody waits
+    for, before all others.
+    """
+
+    since: float
+    urgent: bool = False
+    within: float = float("inf")
+    """Seconds that its chat's limits may make it wait; what would take longer is not worth it."""
+
+
 class Channel(Protocol):
     """A place to post on some platform. One object an address."""
 
@@ -195,10 +259,18 @@ class Channel(Protocol):
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         """Messages within the platform's limits, in order, parts numbered, nothing truncated. Pure."""
 
+    async def turn(self, errand: Errand) -> float:
+        """Counts the next message in the platform's limits, and waits until it is nearly its turn.
+
+        Returns the moment (of the clock's monotonic seconds) at which it may go: what there is to do before, a claim,
+        is done until then. The wait may take minutes, and nothing is lost when it is cancelled. What waits here for its
+        own chat holds up no other. Raises SendError (NOT_SENT) where that would take longer than the errand may.
+        """
+
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         """Posts once and returns the message IDs. `key` (the part's) is attached where the platform can look it up.
 
-        Never repeats anything by itself. Total time is bounded by SEND_SECONDS. Raises SendError.
+        Its `turn` has come. Never repeats anything by itself. Total time is bounded by SEND_SECONDS. Raises SendError.
         """
 
     async def find(self, key: str, thread: Thread, since: datetime) -> tuple[str, ...] | None:
@@ -364,6 +436,29 @@ class Notes(Protocol):
         """Keeps `value` where still `standing` is kept (None: nothing), in one step; False where something else is."""
 
 
+class Leases(Protocol):
+    """Store: who does what only one process may do at a time.
+
+    On Redis, the server's clock says when a lease ends: of `now` and `until` only the distance counts, so the clocks of
+    replicas may differ and step as they like. In SQLite all processes stand on one machine, and `now` is its clock: one
+    that is put forward ends leases early (their owners learn of it when they renew them). One that is put back, the
+    server's too, lets nobody hold anything for longer than who wants it would: a lease that ends after `until` is cut
+    to it.
+    """
+
+    async def take_lease(self, name: str, owner: str, now: datetime, until: datetime) -> Lease:
+        """Takes it where it is free or has run out, renews it where it is `owner`'s, and gives the one that stands.
+
+        Whose it is says whether that worked; so a call whose answer was lost may be repeated.
+        """
+
+    async def drop_lease(self, name: str, owner: str) -> None:
+        """Makes it free, where it is still `owner`'s."""
+
+    async def lease(self, name: str) -> Lease | None:
+        """The one that was taken last and not dropped, also when its time is over."""
+
+
 class Requests(Protocol):
     """Store: what people asked for, and what they think of it."""
 
@@ -394,7 +489,7 @@ class Requests(Protocol):
         """Oldest first."""
 
 
-class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Requests, Notes, Protocol):
+class Store(Lists, Rankings, Reports, KeptTexts, Analyses, Spending, Ledger, Leases, Requests, Notes, Protocol):
     """Where truth lives. Every method is one intent, atomic, and safe to repeat. Raises StoreError."""
 
     async def ping(self) -> None:
@@ -445,7 +540,8 @@ def count_http(telemetry: Telemetry, upstream: str, status: int | None, seconds:
         telemetry.observe("http_seconds", seconds, upstream=upstream)
 
 
-Job = Callable[[Mapping[str, str]], Awaitable[None]]
+Job = Callable[[Mapping[str, str], Progress], Awaitable[None]]
+"""Does its work and says how far it is. May run again where a process died: it asks the store first what is left."""
 
 
 class Engine(Protocol):
@@ -455,6 +551,10 @@ class Engine(Protocol):
         """Work is done inside this context; leaving it lets running jobs finish for a while, then cancels them."""
 
     async def submit(self, job: str, key: str, arguments: Mapping[str, str]) -> bool:
-        """Starts the named job unless one with `key` runs or waits already (then False)."""
+        """Starts the named job unless one with `key` runs or waits anywhere (then False). Raises StoreError."""
 
-    async def cancel(self, key: str) -> bool: ...
+    async def cancel(self, key: str) -> bool:
+        """Stops the job, wherever it runs; False when there is none. Raises StoreError."""
+
+    async def progress(self, key: str) -> tuple[str, int, int] | None:
+        """What the job said last of how far it is, wherever it runs; None where it said nothing. Raises StoreError."""

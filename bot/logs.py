@@ -27,8 +27,11 @@ Form = Literal["text", "json"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 NOISY = (
     *("httpx", "httpcore", "slack_sdk", "telegram", "aiohttp.access", "asyncio"),
-    *("LiteLLM", "arxiv", "urllib3", "docket", "opentelemetry"),
+    *("LiteLLM", "arxiv", "urllib3", "opentelemetry"),
 )
+# While its server is gone, docket repeats that four times a second, each time with a traceback; the store and
+# `bot.engine` say it in a line. Of jobs that fail, too, the engine says what there is to say.
+SILENT = ("docket",)
 # Long enough that no word or key of ours is taken for one; what a provider says is cleaned more strictly, by bot.llm.
 TOKENS = re.compile(
     r"\d{6,}:[A-Za-z0-9_-]{30,}|\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}|\bsk-[A-Za-z0-9_-]{16,}"
@@ -110,10 +113,12 @@ def start(level: int, secrets: Sequence[str], form: Form = "text") -> None:
     logging.captureWarnings(form == "json")  # a line that is none would trip up who reads lines
     for name in NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def form_of(setting: Literal["auto", "text", "json"], *, serves: bool) -> Form:
-    """`auto`: JSON for a command that `serves` (`run`) without a terminal, text for all others."""
+    """`auto`: JSON for a command that `serves` (`run`, `worker`) without a terminal, text for all others."""
     if setting != "auto":
         return setting
     return "json" if serves and not sys.stderr.isatty() else "text"

@@ -1,5 +1,6 @@
 """The words that everybody shares, as frozen data without I/O."""
 
+import base64
 import hashlib
 import json
 import re
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 
 from bot.errors import InputError
 
+PART_CODE_CHARACTERS = 6  # of a part's code: a thousand million of them, and few are in trouble at the same time
 ARXIV = "https://arxiv.org"  # where readers are sent; where Paperboy itself fetches from is a setting
 
 # The archives that gave out IDs until March 2007, https://arxiv.org/category_taxonomy and its retired ones.
@@ -556,7 +558,8 @@ class PartKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A platform's message, frozen before the first send. `payload` is JSON that only that platform's adapter reads.
+    """A platform's message, frozen before the first send. `payload` is JSON that only that platform's adapter reads;
+    where it is an object with a `text`, that is what the message says, for who looks over the ledger.
 
     `document` is the key of its document; `reply` says that it belongs under the first message (a thread).
     `answers` is the ID of the message that it replies to. `replaces` is the ID of a message that becomes this one by an
@@ -596,6 +599,24 @@ class Part:
     late: bool = False
     updated_at: datetime | None = None
     planned_at: datetime | None = None
+
+    @property
+    def code(self) -> str:
+        """What administrators call it by; longer than a request's, so that none is taken for the other."""
+        digest = hashlib.sha256(self.key.encode()).digest()
+        return base64.b32encode(digest).decode().lower()[:PART_CODE_CHARACTERS]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who does something that only one process may do, and until when, as the store's clock goes.
+
+    `before` is the owner from whom it was taken because their time had run out, "" where nobody had it.
+    """
+
+    owner: str
+    until: datetime
+    before: str = ""
 
 
 class DeliveryState(StrEnum):

@@ -7,12 +7,15 @@ from uuid import uuid4
 
 from bot import texts
 from bot.delivery import Trouble
-from bot.interfaces import Channel, Thread
+from bot.interfaces import Channel, Errand, Thread
 from bot.models import Address, ChannelPlan
-from bot.report.document import Document, Note, Span
+from bot.report import compose
+from bot.report.document import Document
 from bot.report.inline import spans
 
 logger = logging.getLogger(__name__)
+
+_FIRST = Errand(since=0.0, urgent=True)  # of all: what is in trouble may be a thousand deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,12 @@ class Operator:
             return
         channel = self.channels(self.plan.address)
         for message in channel.render([self._document(trouble)]):
+            await channel.turn(_FIRST)
             await channel.send(f"trouble:{uuid4().hex}", message, Thread(None, {}))
 
     def _document(self, trouble: Trouble) -> Document:
         language = self.plan.language if self.plan else texts.languages()[0]
         words = texts.load(language)
-        title = words("operator.title")
         line = words(trouble.key, **trouble.values)
-        return Document("trouble", (Span(title, bold=True),), (Note(spans(line), "warning"),), line, language)
+        zone = self.plan.timezone if self.plan else "UTC"
+        return compose.trouble(spans(line), words, line, trouble.doubt, zone)

@@ -17,6 +17,7 @@ from bot.delivery import (
     GivenUp,
     Tell,
     Trouble,
+    arguments_of,
     current_address,
     day_settled,
     delivery_key,
@@ -153,7 +154,7 @@ class Schedule:
 
     `known` are the plans of all channels that the settings name, scheduled or not: what was planned for nobody among
     them is given up. Without any, nothing is given up for that reason.
-    The engine needs the jobs "report" (ReportJob's arguments) and "deliver" (`{"delivery": key}`).
+    The engine needs the jobs "report" (ReportJob's arguments) and "deliver" (`arguments_of` a delivery's key).
     """
 
     plans: Sequence[ChannelPlan]
@@ -193,7 +194,7 @@ class Schedule:
             if (reason := await self._hopeless(key, now)) is not None:
                 await give_up(key, self.store, now, self.tell, reason)
             else:
-                seen.append(await self._submit("deliver", f"deliver:{key}", {"delivery": key}))
+                seen.append(await self._submit("deliver", f"deliver:{key}", arguments_of(key)))
         self._pauses = {name: pause for name, pause in self._pauses.items() if name in seen}
         await self._prune(now.date())
 

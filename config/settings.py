@@ -185,6 +185,12 @@ class TelegramSettings(Section):
     )
     webhook_secret: SecretStr | None = Field(None, description="secret of the webhook: A-Z, a-z, 0-9, _ and -")
     webhook_secret_file: Path | None = Field(None, description="file that holds `webhook_secret`")
+    lease_seconds: float = Field(
+        30.0,
+        ge=1,
+        le=300,
+        description="with several replicas, how long after the death of the one that polls another one does",
+    )
     allowed_chats: Integers = Field((), description="chats that are served beside those of `[[channels]]`")
     admins: Integers = Field((), description="user IDs of administrators")
 

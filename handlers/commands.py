@@ -49,13 +49,13 @@ class Command:
 
 COMMANDS = (
     Command("deepdive", papers.deepdive, papers.draft_deepdive, slash=True, costs=True, is_kept=papers.is_kept),
-    Command("top", papers.top, papers.draft_top, slash=True, costs=True),
+    Command("top", papers.top, papers.draft_top, slash=True, costs=True, is_kept=papers.is_ranked),
     Command("ask", papers.ask, papers.draft_ask, slash=True, costs=True),
     Command("search", papers.search, papers.draft_search),
     Command("status", standing.status),
     Command("help", usage),
     Command("report", standing.report, standing.draft_report, admin=True),
-    Command("retry", standing.retry, admin=True),
+    Command("retry", standing.retry, standing.draft_retry, admin=True),
     Command("cancel", standing.cancel, standing.draft_cancel, admin=True),
 )
 SAY = Command(LINE, say)  # nobody types it

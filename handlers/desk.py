@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from bot import texts
 from bot.answering import Answering
 from bot.errors import BotError, InputError, Outcome, SendError, StoreError
-from bot.interfaces import Channel, Thread
+from bot.interfaces import Channel, Errand, Thread
 from bot.limits import refusal
 from bot.models import Address, PlatformName
 from bot.report import compose
@@ -24,6 +24,7 @@ from handlers.home import home
 from handlers.means import Chat, Draft, clock_time
 from handlers.memberships import Memberships
 from handlers.papers import conversation_of, turned
+from handlers.standing import settled_by_tap
 
 logger = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ class FrontDesk(Memberships):
             now = self.means.clock.now()
             await self.means.store.keep_vote(Vote(asked.user, paper.id, chat.profile.name, value, now))
             return Taken(asked, line=chat.texts("done.voted"))
-        return None
+        return await settled_by_tap(self.means, asked, chat)
 
     async def _is_ranking(self, asked: Asked) -> bool:
         """Was a page of a ranking tapped? A digest offers one, too, and must not become it; and taps can be forged."""
@@ -264,7 +265,9 @@ class FrontDesk(Memberships):
     async def _say(self, asked: Asked, line: str) -> None:
         """What could not be stored is said at once, or never."""
         channel = self.channels(asked.address)
+        errand = Errand(self.means.clock.monotonic(), urgent=True)
         for message in channel.render([compose.line(line, texts.load(self.means.chats.language_of(asked)))]):
+            await channel.turn(errand)
             await channel.send(asked.key, message, Thread(None, {}))
 
     # --- what is shown

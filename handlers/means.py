@@ -142,7 +142,9 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a command works with. `cancel` ends the open request of a code; `default_day` is that of the newest list."""
+    """What a command works with. `cancel` ends the open request of a code, `send` has a delivery
+    sent that lacks something; `default_day` is that of the newest list.
+    """
 
     ondemand: OnDemand
     daily: Daily
@@ -152,6 +154,7 @@ class Means:
     limits: Limits
     model: Model
     cancel: Callable[[str], Awaitable[Request | None]]
+    send: Callable[[str], Awaitable[None]]
     list_day: ListDay = "previous"
 
     @property

@@ -60,17 +60,12 @@ async def deepdive(means: Means, request: Request, progress: Progress) -> Answer
     brief = Brief(means.profile(request), request.language, Meter(), fresh=anew, progress=progress)
     paper = ArxivId.parse(request.paper)
     kept = None if anew else await means.ondemand.kept_deep_dive(paper, brief)
-    dive = kept or await _read(means, request, paper, brief)
+    dive = kept or await means.ondemand.deep_dive(paper, brief)
     words = words_of(request.language, request.address.platform)
     document = compose.deep_dive(dive, words)
     if SPENT in dive.flags:
         document = await _with_budget_note(document, means, request)
     return Answered((document,), said=_gist(dive), free=kept is not None)
-
-
-async def _read(means: Means, request: Request, paper: ArxivId, brief: Brief) -> DeepDive:
-    async with means.slot(request, brief.progress):
-        return await means.ondemand.deep_dive(paper, brief)
 
 
 def _gist(dive: DeepDive) -> str:
@@ -98,6 +93,17 @@ async def draft_top(means: Means, asked: Asked, chat: Chat, rest: str) -> tuple[
     return (Draft(rest, language=language, costs=not is_known),)
 
 
+async def is_ranked(means: Means, request: Request) -> bool:
+    """Is the ranking there already?"""
+    wanted, profile = parsing.top(request.text, request.asked_at.date()), means.profile(request)
+    day = wanted.day or await means.store.newest_ranking_day(profile.name)
+    return (
+        not wanted.week
+        and day is not None
+        and await means.ondemand.known_top(profile, request.language, day) is not None
+    )
+
+
 async def top(means: Means, request: Request, progress: Progress) -> Answered:
     """The first page of a ranking, of a day or of the last seven lists."""
     wanted = parsing.top(request.text, request.asked_at.date())
@@ -106,24 +112,18 @@ async def top(means: Means, request: Request, progress: Progress) -> Answered:
         return await _week(means, request, wanted.count, progress)
     day = wanted.day or await means.newest_day(profile)
     known = await means.ondemand.known_top(profile, request.language, day)
-    ranking = known or await _scored(means, request, day, progress)
+    ranking = known or await means.ondemand.top(profile, request.language, day, progress)
     if not ranking.entries:
         return Answered((compose.line(words("note.no_list", day=ranking.day), words),))
     shown = compose.Page(str(day), count=wanted.count)
     return Answered((compose.page(ranking, words, shown),), free=known is not None)
 
 
-async def _scored(means: Means, request: Request, day: date, progress: Progress) -> Ranking:
-    async with means.slot(request, progress):
-        return await means.ondemand.top(means.profile(request), request.language, day, progress)
-
-
 async def _week(means: Means, request: Request, count: int | None, progress: Progress) -> Answered:
     until = schedule.default_day(request.asked_at, means.list_day)
     profile, words = means.profile(request), words_of(request.language, request.address.platform)
     known = await means.ondemand.known_week(profile, request.language, until)
-    async with means.slot(request, progress):
-        rankings = await means.ondemand.week(profile, request.language, until, progress)
+    rankings = await means.ondemand.week(profile, request.language, until, progress)
     if not rankings:
         raise InputError("no list this week", key="note.no_list", day=str(until))
     ranking, days = merged(rankings)
@@ -219,8 +219,7 @@ async def ask(means: Means, request: Request, progress: Progress) -> Answered:
         for one in talk
         if one.command == "ask" and ArxivId.parse(one.paper).id == paper.id and one.said
     )
-    async with means.slot(request, progress):
-        answer = await means.ondemand.ask(paper, request.text, earlier, brief)
+    answer = await means.ondemand.ask(paper, request.text, earlier, brief)
     words = words_of(request.language, request.address.platform)
     document = compose.answer(answer, words)
     if SPENT in answer.flags:

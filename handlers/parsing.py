@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 
 from bot import texts
+from bot.delivery import Settling
 from bot.errors import InputError
 from bot.lists import SATURDAY
 from bot.models import ArxivId, shown
@@ -30,6 +31,7 @@ _PAGE = re.compile(
     r" (?P<count>\d{1,3}) (?P<first>\d{1,3})",
     re.ASCII,
 )
+_SETTLE = re.compile(r"settle (?P<word>send|drop) (?P<code>[a-z2-7]{6}) (?P<attempts>[0-9]{1,9})", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _COUNT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _WORDS_FOR_DAYS = {"today": 0, "今天": 0, "今日": 0, "yesterday": 1, "昨天": 1, "昨日": 1}
@@ -252,6 +254,21 @@ def as_command(turn: PageTurn) -> str:
     """What somebody would type for the ranking that the button leads to."""
     of = compose.WEEK if turn.week else str(turn.day)
     return " ".join(["/top", of, turn.language, *([str(turn.count)] if turn.count else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a button says of the part that has a code and was sent so many times."""
+
+    settling: Settling
+    code: str
+    attempts: int
+
+
+def settling(action: str) -> Word | None:
+    """Reads what the buttons under a doubtful part say; None for what is none."""
+    match = _SETTLE.fullmatch(action)
+    return Word(Settling(match["word"]), match["code"], int(match["attempts"])) if match else None
 
 
 def vote(action: str) -> tuple[int, ArxivId] | None:

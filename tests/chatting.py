@@ -18,7 +18,7 @@ from tests.slack_standin import ALICE, Place
 from tests.telegram_standin import ASKER, Chat
 from tests.world import PROJECT, World, a_world
 
-START_SECONDS = 20.0
+START_SECONDS = 40.0  # three of them at once, on a busy machine
 END_SECONDS = 10.0  # what SIGTERM may take
 STRANGE = -100999  # a group that nobody allowed
 PRIVATE = Chat(ASKER, "private", title="Ada")
@@ -105,7 +105,7 @@ async def a_town(
 @asynccontextmanager
 async def a_bot(world: World) -> AsyncIterator[Bot]:
     """A process that hears on both platforms; it is killed when it is left running."""
-    bot = await _started(world)
+    bot = await started(world, world.folder / "log.txt")
     try:
         await _hears(bot)
         yield bot
@@ -114,14 +114,41 @@ async def a_bot(world: World) -> AsyncIterator[Bot]:
             await bot.dies()
 
 
-async def _started(world: World) -> Bot:
-    log = world.folder / "log.txt"
+@asynccontextmanager
+async def a_listener(world: World) -> AsyncIterator[Bot]:
+    """One more process that hears on Slack; Telegram lets only one poll, so it need not hear there."""
+    bot = await started(world, world.folder / "log.txt")
+    try:
+        await _hears(bot, "slack commands")
+        yield bot
+    finally:
+        if bot.process.returncode is None:
+            await bot.dies()
+
+
+@asynccontextmanager
+async def a_worker(world: World) -> AsyncIterator[Bot]:
+    """A process that only works; it is killed when it is left running."""
+    bot = await started(world, world.folder / "worker.txt", "worker")
+    try:
+        end = time.monotonic() + START_SECONDS
+        while " working" not in bot.said:
+            assert time.monotonic() < end, bot.said
+            await asyncio.sleep(0.02)
+        yield bot
+    finally:
+        if bot.process.returncode is None:
+            await bot.dies()
+
+
+async def started(world: World, log: Path, command: str = "run") -> Bot:
+    """A process that logs to a file of its own."""
     with log.open("ab") as written:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "bot",
-            "run",
+            command,
             cwd=PROJECT,
             env=world.environment(),
             stdin=asyncio.subprocess.DEVNULL,
@@ -131,8 +158,9 @@ async def _started(world: World) -> Bot:
     return Bot(world, process, log)
 
 
-async def _hears(bot: Bot) -> None:
-    """Returns when both platforms' words reach the process."""
+async def _hears(bot: Bot, *platforms: str) -> None:
+    """Returns when both platforms' words reach the process, or those of the named ones."""
+    platforms = platforms or ("telegram commands", "slack commands")
     end = time.monotonic() + START_SECONDS
     async with aiohttp.ClientSession() as session:
         while time.monotonic() < end:
@@ -140,7 +168,7 @@ async def _hears(bot: Bot) -> None:
             with contextlib.suppress(aiohttp.ClientError):
                 async with session.get(f"{bot.world.variables['PAPERBOY_WEB__PUBLIC_URL']}/readyz") as answer:
                     states = await answer.json()
-                    if states.get("telegram commands") == states.get("slack commands") == "ok":
+                    if all(states.get(platform) == "ok" for platform in platforms):
                         return
             await asyncio.sleep(0.02)
     raise AssertionError(bot.said)

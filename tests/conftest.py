@@ -14,7 +14,7 @@ import sys
 import pytest
 from hypothesis import settings
 
-from bot.logs import NOISY
+from bot.logs import NOISY, SILENT
 from tests import redis_standin
 from tests.fakes import SHARED_DATA
 
@@ -136,7 +136,7 @@ def own_logging():
     """`main` sets logging up for its process; this one goes on afterwards."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in NOISY}
+    levels = {name: logging.getLogger(name).level for name in (*NOISY, *SILENT)}
     yield
     root.handlers[:], root.level = before, level
     for name, each in levels.items():

@@ -1,4 +1,5 @@
-"""The figures of speed and robustness, measured on this machine: `python -m tests.figures [reading|running|asking]`.
+"""The figures of speed and robustness, measured on this machine:
+`python -m tests.figures [reading|running|asking|sending]`.
 
 Those of running are taken from real processes against the stand-ins, the model answering in 1.0 s unless said
 otherwise; those of reading from the papers in `../shared/data`, where that is there.
@@ -25,6 +26,7 @@ from bot.sources.fulltext.sections import UnreadableError
 from bot.sources.pdf.reader import found
 from tests.fakes import ABSTRACT, SHARED_DATA, wait_until
 from tests.figures_asking import of_asking
+from tests.figures_sending import of_sending
 from tests.model_standin import Fault
 from tests.world import CHANNELS, World, a_world
 
@@ -171,6 +173,8 @@ async def main(what: str = "") -> None:
         await of_running()
     if what in ("", "asking"):
         await of_asking(say)
+    if what in ("", "sending"):
+        await of_sending(say)
 
 
 if __name__ == "__main__":

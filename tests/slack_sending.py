@@ -49,6 +49,7 @@ class Sender:
     events_url: str = ""
     ack_seconds: float = 3.0  # Slack's own; a test that waits for a second try makes it shorter
     retries: int = 3  # of events; commands and interactions are sent once
+    lose_acks: int = 0  # so many acknowledgements over a websocket never arrive: the event goes to the next one, too
     first_retry_seconds: float = 0.0  # at once, then after a minute and five: the stand-in keeps to the first
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
@@ -118,6 +119,9 @@ class Sender:
             await socket.send_json(envelope)
             ack = await asyncio.wait_for(self._acks[envelope_id], self.ack_seconds)
         except (TimeoutError, ConnectionError):
+            return False
+        if self.lose_acks > 0:
+            self.lose_acks -= 1
             return False
         payload = ack.get("payload")
         assert payload is None or sent.kind != EVENTS, "events take no answer"

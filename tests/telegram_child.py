@@ -10,7 +10,7 @@ from bot.clock import SystemClock
 from handlers.asked import Asked, Taken
 from handlers.telegram import TelegramHandlers, TelegramOptions
 from tests.telegram_standin import TOKEN
-from tests.test_telegram_handlers import FakeDesk, a_request
+from tests.test_telegram_handlers import FakeDesk, a_request, alone
 
 
 class FileDesk(FakeDesk):
@@ -34,7 +34,7 @@ class FileDesk(FakeDesk):
 
 async def main(url: str, path: str, last: str) -> None:
     bot = telegram_bot(TOKEN, url)
-    await TelegramHandlers(bot, FileDesk(Path(path), int(last)), SystemClock(), TelegramOptions()).run()
+    await TelegramHandlers(bot, FileDesk(Path(path), int(last)), SystemClock(), TelegramOptions(), alone()).run()
 
 
 if __name__ == "__main__":

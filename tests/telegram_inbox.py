@@ -44,6 +44,7 @@ class Inbox:
     allowed: list[str] = field(default_factory=list)
     webhook: Json = field(default_factory=dict)
     polls: int = 0
+    conflicts: int = 0  # polls that another one ended
     pushes: int = 0
     last_error: str = ""
     _number: int = 0
@@ -76,6 +77,7 @@ class Inbox:
             if self.webhook:
                 raise RefusalError(409, "Conflict: terminated by setWebhook request")
             if mine != self.polls:
+                self.conflicts += 1
                 raise RefusalError(409, OTHER_POLLER)
             if self.pending or time() >= end:
                 return self.pending[:limit]

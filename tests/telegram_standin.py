@@ -19,6 +19,7 @@ from telegram.constants import ReactionEmoji
 
 from tests.standin import StandIn, cut
 from tests.telegram_inbox import Inbox, Json, RefusalError
+from tests.telegram_limits import Flood
 
 TOKEN = "123456789:AAGfakefakefakefakefakefakefakefake"
 BOT_ID = 123456789
@@ -182,7 +183,7 @@ class TelegramStandIn(StandIn):
     faults: deque[Fault] = field(default_factory=deque)
     chat_faults: deque[Fault] = field(default_factory=deque)
     strict: bool = True
-    flood_limit: int = 0  # messages a minute and chat, then 429
+    flood: Flood | None = None  # answers 429 to what is more than the documented limits
     posted: dict[int, dict[int, Posted]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     inbox: Inbox = field(default_factory=Inbox)
@@ -196,7 +197,6 @@ class TelegramStandIn(StandIn):
 
     def routes(self, app: web.Application) -> None:
         app.router.add_route("*", "/bot{token}/{method}", self._answer)
-        self._sent_at: dict[int, list[float]] = {}
 
     async def __aexit__(self, *error: object) -> None:
         await self.inbox.close()
@@ -385,7 +385,7 @@ class TelegramStandIn(StandIn):
             raise RefusalError(400, "Bad Request: message thread not found")
         if thread in chat.closed_topics:
             raise RefusalError(400, "Bad Request: TOPIC_CLOSED")
-        self._flood(chat.id)
+        self._flood(chat)
         messages = self.posted.setdefault(chat.id, {})
         number = 101 + sum(len(sent) for sent in self.posted.values())
         answers = self._answers(chat, parameters.get("reply_parameters"))
@@ -468,6 +468,7 @@ class TelegramStandIn(StandIn):
         message = self.posted.get(chat.id, {}).get(int(parameters["message_id"]))
         if message is None:
             raise RefusalError(400, "Bad Request: message to edit not found")
+        self._flood(chat)
         content = self._content(parameters)
         if all(getattr(message, name) == value for name, value in content.items()):
             same = "specified new message content and reply markup are exactly the same"
@@ -491,12 +492,10 @@ class TelegramStandIn(StandIn):
             raise RefusalError(400, "Bad Request: not enough rights to send text messages to the chat")
         return chat
 
-    def _flood(self, chat: int) -> None:
+    def _flood(self, chat: Chat) -> None:
         now = asyncio.get_running_loop().time()
-        recent = [at for at in self._sent_at.get(chat, []) if at > now - 60]
-        if self.flood_limit and len(recent) >= self.flood_limit:
-            raise RefusalError(429, "Too Many Requests: retry after 3", {"retry_after": 3})
-        self._sent_at[chat] = [*recent, now]
+        if self.flood and (wait := self.flood.retry_after(chat.id, now, is_private=chat.type == "private")):
+            raise RefusalError(429, f"Too Many Requests: retry after {wait}", {"retry_after": wait})
 
     def _content(self, parameters: Json) -> Json:
         text, entities = parameters.get("text", ""), parameters.get("entities", [])

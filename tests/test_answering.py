@@ -14,9 +14,10 @@ from bot import delivery
 from bot.answering import JOB, Answered, Answering, Rhythm
 from bot.clock import SystemClock
 from bot.delivery import Courier, Patience, Trouble
-from bot.engine import LocalEngine
+from bot.engine import Terms
+from bot.engine.on_docket import DocketEngine
 from bot.errors import InputError, Outcome, SendError, SettingsError, StoreError
-from bot.interfaces import Progress, Thread
+from bot.interfaces import Errand, Job, Progress, Store, Thread, no_progress
 from bot.models import Address, Finding, Message, PartKind, PartState, PlatformName
 from bot.report import compose
 from bot.report.document import Document, text_of
@@ -29,6 +30,7 @@ CHAT = Address(PlatformName.TELEGRAM, "-1001234567890")
 OTHER = Address(PlatformName.TELEGRAM, "-100777")
 RHYTHM = Rhythm(grace=0.05, progress=0.05, preview=0.2)
 WORDS = load("zh")
+TERMS = Terms(grace=0, cut=1)
 
 
 @dataclass
@@ -52,6 +54,9 @@ class Room:
             Message(PartKind.POST, one.key, text_of(one.title) or one.summary, reply=number > 0)
             for number, one in enumerate(documents)
         )
+
+    async def turn(self, errand: Errand) -> float:
+        return errand.since  # nothing is limited here
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         await asyncio.sleep(0)
@@ -99,9 +104,11 @@ class Kitchen:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     steps: list[tuple[str, int, int]] = field(default_factory=list)
     error: Exception | None = None
+    report: Progress = no_progress
 
     async def work(self, request: Request, progress: Progress) -> Answered:
         self.done.append(request.job)
+        self.report = progress
         for step in self.steps:
             progress(*step)
         await self.gate.wait()
@@ -125,7 +132,7 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> N
 class House:
     """One process: store, engine, rooms and what is asked in them."""
 
-    store: SqliteStore
+    store: Store
     rooms: dict[Address, Room]
     kitchen: Kitchen
     answering: Answering
@@ -167,8 +174,13 @@ class House:
 
 @asynccontextmanager
 async def a_house(
-    store: SqliteStore, rooms: dict[Address, Room], kitchen: Kitchen | None = None
+    store: Store,
+    rooms: dict[Address, Room],
+    kitchen: Kitchen | None = None,
+    engine: type[DocketEngine] = DocketEngine,
+    terms: Terms = TERMS,
 ) -> AsyncIterator[House]:
+    """With a queue on Redis, it is one process of several."""
     told: list[Trouble] = []
     kitchen = kitchen or Kitchen()
 
@@ -178,11 +190,13 @@ async def a_house(
     def room(address: Address) -> Room:
         return rooms.setdefault(address, Room(address))
 
-    engine = LocalEngine({}, grace=0, cut=1)
+    works: dict[str, Job] = {}
+    runs = engine(works, terms=terms)
     courier = Courier(store, room, SystemClock(), tell, Patience(backoff=0.01, poll=0.01, settling=0.0))
-    answering = Answering(store, engine, courier, {"deepdive": kitchen.work, "top": quick}, RHYTHM)
-    engine._jobs[JOB] = answering.job
-    async with engine.running(), answering.running():
+    answering = Answering(store, runs, courier, {"deepdive": kitchen.work, "top": quick}, RHYTHM)
+    answering.is_alone = not terms.url
+    works[JOB] = answering.job
+    async with runs.running(), answering.running():
         yield House(store, rooms, kitchen, answering, told)
 
 
@@ -480,7 +494,7 @@ async def test_progress_that_cannot_be_shown_costs_nothing(house: House):
     request = await house.ask()
     await wait_until(lambda: len(room(house).seen) == 1)
     room(house).faults = [SendError("no room", Outcome.NOT_SENT)]
-    house.answering._steps[request.job] = ("read", 0, 3)
+    house.kitchen.report("read", 0, 3)
     await wait_until(lambda: not room(house).faults)
     house.kitchen.gate.set()
     await house.closed(request)

@@ -37,7 +37,8 @@ from bot.report.document import (
     Spans,
 )
 from tests import slack_rules, slack_standin, telegram_standin
-from tests.fakes import NOW, FakeClock
+from tests.fakes import NOW
+from tests.gates import a_gate
 from tests.slack_standin import SlackStandIn
 from tests.telegram_standin import TelegramStandIn
 
@@ -75,7 +76,7 @@ async def telegram_rig() -> AsyncIterator[Rig]:
             Outcome.MOVED: telegram_standin.migrated(-1009876543210),
         }
         yield Rig(
-            TelegramChannel(Address(PlatformName.TELEGRAM, str(telegram_standin.GROUP)), bot, FakeClock()),
+            TelegramChannel(Address(PlatformName.TELEGRAM, str(telegram_standin.GROUP)), bot, a_gate()),
             shown=lambda message: str(json.loads(message.payload)["text"]),
             posts=lambda: telegram.sends,
             standing=lambda: len(telegram.messages()),
@@ -101,7 +102,7 @@ async def slack_rig() -> AsyncIterator[Rig]:
             Outcome.GONE: slack_standin.says("is_archived"),
         }
         yield Rig(
-            SlackChannel(Address(PlatformName.SLACK, "C0PAPERS"), client, FakeClock()),
+            SlackChannel(Address(PlatformName.SLACK, "C0PAPERS"), client, a_gate()),
             shown=lambda message: "".join(slack_rules.texts(json.loads(message.payload)["blocks"])),
             posts=lambda: len(slack.calls("chat.postMessage")),
             standing=lambda: len(slack.posted()),

@@ -7,6 +7,7 @@ import pytest
 from bot.daily import Daily, Job
 from bot.delivery import Courier, Trouble, day_settled
 from bot.errors import ModelError, Outcome, SendError, SettingsError, SourceError
+from bot.interfaces import Errand
 from bot.models import (
     Address,
     ChannelPlan,
@@ -35,6 +36,9 @@ class RecordingChannel:
 
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         return tuple(Message(PartKind.POST, document.key, _words(document)) for document in documents)
+
+    async def turn(self, errand: Errand) -> float:
+        return errand.since  # nothing is limited here
 
     async def send(self, key, message, thread) -> tuple[str, ...]:
         await asyncio.sleep(0)

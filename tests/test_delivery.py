@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot import delivery, texts
 from bot.delivery import Courier, Patience, Settling, Trouble
 from bot.errors import InputError, Outcome, SendError, StoreError
-from bot.interfaces import Store, Thread
+from bot.interfaces import Errand, Store, Thread
 from bot.models import (
     Address,
     Delivery,
@@ -29,7 +29,7 @@ from bot.models import (
 )
 from bot.report.document import Document, Span
 from bot.store.sqlite import SqliteStore
-from tests.fakes import DAY, NOW, FakeClock, a_plan, wait_until
+from tests.fakes import DAY, NOW, FakeClock, a_plan, a_request, wait_until
 
 PLAN = a_plan()
 REPORT = ReportKey(DAY, "default", "zh")
@@ -76,6 +76,9 @@ class FakeChannel:
         # The edit first: delivery, not the adapter, puts posts before edits.
         posts = (Message(PartKind.POST, d.key, "{}", reply=d.key != first) for d in documents)
         return link + tuple(replace(m, replaces="" if m.reply else self.replaces) for m in posts)
+
+    async def turn(self, errand: Errand) -> float:
+        return errand.since  # nothing is limited here
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         self.threads.append(thread)
@@ -252,6 +255,109 @@ async def test_what_follows_never_overtakes_a_part_that_waits(post: Post):
     assert await post.states() == {"0": "planned", "1": "sent", "2": "planned", "3": "planned"}
     await post.deliver()
     assert post.posts() == ["1", "2", "3"]
+
+
+# --- turns
+
+
+async def an_answer(post: Post, parts: int = 2) -> str:
+    """Planned for the same chat; gives its key."""
+    request = a_request(address=PLAN.address)
+    key = delivery.answer_key(request)
+    messages = [Message(PartKind.POST, f"answer {number}", "{}") for number in range(parts)]
+    await post.store.plan(None, delivery.plan_messages(key, post.channel, messages, request, post.clock.now()))
+    return key
+
+
+async def test_a_part_is_claimed_when_its_turn_is_near_and_sent_on_the_moment(post: Post):
+    await post.plan()
+    seen: list[str] = []
+
+    async def turn(errand: Errand) -> float:
+        seen.append(next(state for state in (await post.states()).values() if state != "sent"))
+        return post.clock.monotonic() + 0.2
+
+    post.channel.turn = turn  # type: ignore[method-assign]  # this channel's own
+    await post.deliver()
+
+    assert seen == ["planned"] * 4
+    assert post.clock.slept == pytest.approx([0.2] * 4, abs=0.001)
+
+
+async def test_reports_and_answers_are_different_errands(post: Post):
+    await post.plan()
+    key = await an_answer(post)
+    errands: list[Errand] = []
+
+    async def turn(errand: Errand) -> float:
+        errands.append(errand)
+        return errand.since
+
+    post.channel.turn = turn  # type: ignore[method-assign]  # this channel's own
+    await post.deliver()
+    await delivery.deliver(key, post.courier())
+
+    assert [errand.urgent for errand in errands] == [False] * 4 + [True] * 2
+
+
+async def test_an_answer_does_not_wait_for_the_report_in_its_own_chat(post: Post):
+    await post.plan()
+    key, courier = await an_answer(post), post.courier()
+    reports_go = asyncio.Event()
+
+    async def turn(errand: Errand) -> float:
+        if not errand.urgent and post.channel.posted:
+            await reports_go.wait()
+        return errand.since
+
+    post.channel.turn = turn  # type: ignore[method-assign]  # this channel's own
+    report = asyncio.create_task(delivery.deliver(KEY, courier))
+    await wait_until(lambda: len(post.channel.posted) == 1)
+
+    assert (await delivery.deliver(key, courier)).state is DeliveryState.SENT
+    reports_go.set()
+
+    assert (await report).state is DeliveryState.SENT
+    assert post.channel.posted == [f"{KEY}~1", f"{key}~0", f"{key}~1", f"{KEY}~2", f"{KEY}~3"]
+
+
+async def test_the_parts_of_an_answer_stay_together(post: Post):
+    await post.plan()
+    key, courier = await an_answer(post, parts=3), post.courier()
+
+    await asyncio.gather(delivery.deliver(key, courier), delivery.deliver(KEY, courier))
+
+    places = [post.channel.posted.index(f"{key}~{number}") for number in range(3)]
+    assert places == list(range(places[0], places[0] + 3))
+
+
+async def test_what_waits_for_its_turn_may_be_cancelled_and_nothing_is_lost(post: Post):
+    await post.plan()
+
+    async def turn(errand: Errand) -> float:
+        await asyncio.Event().wait()
+        return errand.since
+
+    post.channel.turn = turn  # type: ignore[method-assign]  # this channel's own
+    waiting = asyncio.create_task(post.deliver())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+    assert set((await post.states()).values()) == {"planned"}
+    assert [part.attempts for part in await post.store.delivery(KEY)] == [0] * 4
+
+
+async def test_a_part_that_is_not_worth_the_wait_stays_planned(post: Post):
+    await post.plan()
+
+    async def turn(errand: Errand) -> float:
+        raise SendError("the chat has no room now", Outcome.NOT_SENT, retry_after=60)
+
+    post.channel.turn = turn  # type: ignore[method-assign]  # this channel's own
+    await post.deliver()
+
+    assert set((await post.states()).values()) == {"planned"}
 
 
 # --- nobody knows whether it was posted

@@ -1,10 +1,11 @@
 """Everything that people ask: understood, checked, stored, answered; each command, and who may use it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from bot import delivery
 from bot.answering import JOB, Answering, Rhythm
 from bot.daily import Daily
 from bot.delivery import Courier, Patience, Trouble
-from bot.engine import LocalEngine
+from bot.engine import Terms
+from bot.engine.on_docket import DocketEngine
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import Brief
+from bot.interfaces import Brief, Job, Progress
 from bot.limits import Limits, Slots
 from bot.models import (
     Address,
@@ -37,9 +39,11 @@ from bot.requests import Request, RequestState
 from bot.store.sqlite import SqliteStore
 from bot.texts import load
 from handlers.asked import Asked, Taken
-from handlers.commands import COMMANDS, SAY
+from handlers.commands import COMMANDS, SAY, Command
 from handlers.desk import FrontDesk
 from handlers.means import UNDER_UMBRELLA, Chats, Means, Model, words_of
+from handlers.settling import doubts
+from handlers.standing import standing
 from tests.fakes import (
     DAY,
     NOW,
@@ -111,7 +115,7 @@ class Lobby:
     told: list[Trouble]
     count: int = 100
 
-    async def ask(self, text: str, **changes: object) -> Taken:
+    async def ask(self, text: str = "", **changes: object) -> Taken:
         """Something typed in the chat, taken and begun."""
         self.count += 1
         values = {"key": f"t/{self.count}", "user": USER, "address": CHAT, "text": text, "message": str(self.count)}
@@ -138,6 +142,14 @@ class Lobby:
         return self.rooms.setdefault(address, Room(address))
 
 
+async def is_not_kept(command: Command, means: Means, request: Request) -> bool:
+    return not (command.is_kept and await command.is_kept(means, request))
+
+
+async def sent_again(courier: Courier, given: Mapping[str, str], progress: Progress) -> None:
+    await delivery.deliver(given["delivery"], courier)
+
+
 @asynccontextmanager
 async def a_lobby(store: SqliteStore, limits: Limits | None = None, **changes: object) -> AsyncIterator[Lobby]:
     clock, analyst, archive = StillClock(), Reader(), Archive()
@@ -155,8 +167,13 @@ async def a_lobby(store: SqliteStore, limits: Limits | None = None, **changes: o
     reporter = a_reporter(store, analyst, source=source, clock=clock, metadata=archive)
     courier = Courier(store, room, clock, tell, Patience(backoff=0.01, poll=0.01, settling=0.0))
     daily = Daily(reporter, courier, Links())
-    engine = LocalEngine({}, grace=0, cut=1)
-    answering = Answering(store, engine, courier, {}, Rhythm(grace=0.1, progress=0.1))
+    works: dict[str, Job] = {"deliver": partial(sent_again, courier)}
+    engine, slots = DocketEngine(works, terms=Terms(grace=0, cut=1)), Slots(limits)
+
+    async def send(key: str) -> None:
+        await engine.submit("deliver", f"deliver:{key}", {"delivery": key})
+
+    answering = Answering(store, engine, courier, {}, Rhythm(grace=0.1, progress=0.1), slots=slots)
     means = Means(
         ondemand=OnDemand(reporter),
         daily=daily,
@@ -164,15 +181,18 @@ async def a_lobby(store: SqliteStore, limits: Limits | None = None, **changes: o
             (a_plan(),), a_profile(), "zh", "Asia/Shanghai", frozenset(["telegram:-100555"]), frozenset([ADMIN])
         ),
         profiles={"default": a_profile()},
-        slots=Slots(limits),
+        slots=slots,
         limits=limits,
         model=Model("fake/model", 1.0),
         cancel=answering.cancel,
+        send=send,
     )
     means = replace(means, **changes)  # type: ignore[arg-type]  # by name
     for command in (*COMMANDS, SAY):
         answering.works[command.name] = lambda request, progress, work=command.work: work(means, request, progress)  # type: ignore[index]  # a dict
-    engine._jobs[JOB] = answering.job
+        if command.costs:
+            answering.costs[command.name] = partial(is_not_kept, command, means)  # type: ignore[index]  # a dict
+    works[JOB] = answering.job
     desk = FrontDesk(means, tell, answering, room)
     async with engine.running(), answering.running():
         yield Lobby(store, clock, analyst, archive, source, desk, answering, rooms, told)
@@ -691,6 +711,130 @@ async def test_an_administrator_sends_again_what_had_failed(lobby: Lobby, store:
     assert await store.record(parts[1].key, "me", PartState.FAILED, error="refused")
     answers = await lobby.answered("/retry", user=ADMIN)
     assert ZH("done.retried", count=1) in answers
+
+
+async def in_doubt(lobby: Lobby, edition: int = 1) -> Part:
+    """A report whose second part nobody knows of."""
+    report = replace(a_report().key, edition=edition)
+    documents = lobby.desk.means.daily.documents(a_report(key=report))
+    parts = delivery.plan(report, lobby.room(), documents, name="team", now=NOW)
+    await lobby.store.plan(report, parts)
+    for part, end in zip(parts, (PartState.SENT, PartState.UNKNOWN, PartState.SENT), strict=True):
+        assert await lobby.store.claim(part.key, "me", NOW, NOW + timedelta(seconds=30))
+        assert await lobby.store.record(part.key, "me", end)
+    found = await lobby.store.part(parts[1].key)
+    assert found is not None
+    return found
+
+
+async def state_of(lobby: Lobby, part: Part) -> PartState:
+    found = await lobby.store.part(part.key)
+    assert found is not None
+    return found.state
+
+
+def on_the_button(word: str, part: Part, about: str = "77") -> dict[str, object]:
+    return {"text": f"settle {word} {part.code} {part.attempts}", "tap": True, "aside": True, "about": about}
+
+
+@pytest.mark.parametrize("word", ["send", "drop"])
+async def test_only_administrators_settle_what_nobody_knows(lobby: Lobby, word: str):
+    part = await in_doubt(lobby)
+    taken = await lobby.ask(**on_the_button(word, part))  # type: ignore[arg-type]  # by name
+    assert taken.line == ZH("error.admins_only")
+    assert taken.view is None
+    assert await state_of(lobby, part) is PartState.UNKNOWN
+
+
+async def test_a_part_in_doubt_is_dropped_by_a_tap_and_tapped_again_nothing_happens(lobby: Lobby):
+    part = await in_doubt(lobby)
+    taken = await lobby.ask(**on_the_button("drop", part), user=ADMIN)  # type: ignore[arg-type]  # by name
+    assert taken.line == ZH("done.settled_drop", code=part.code)
+    assert taken.view is not None
+    assert (taken.edits, taken.view.buttons) == ("77", ()), "the message says what was done, without its buttons"
+    assert await state_of(lobby, part) is PartState.DROPPED
+    for word in ("send", "drop"):
+        again = await lobby.ask(**on_the_button(word, part), user=ADMIN)  # type: ignore[arg-type]  # by name
+        assert (again.line, again.view) == (ZH("done.settled_before", code=part.code), None)
+    assert await state_of(lobby, part) is PartState.DROPPED
+
+
+async def test_a_part_in_doubt_is_sent_again_once_however_often_it_is_tapped(lobby: Lobby):
+    part = await in_doubt(lobby)
+    taps = [lobby.ask(**on_the_button("send", part), user=ADMIN) for _ in range(5)]  # type: ignore[arg-type]  # by name
+    lines = [taken.line for taken in await asyncio.gather(*taps)]
+    assert sorted(lines) == sorted(
+        [ZH("done.settled_send", code=part.code), *[ZH("done.settled_before", code=part.code)] * 4]
+    )
+    await until_sent(lobby, part)
+    assert lobby.room().log.count(f"post {part.message.payload}") == 1
+
+
+async def until_sent(lobby: Lobby, part: Part) -> None:
+    async def sent() -> bool:
+        return await state_of(lobby, part) is PartState.SENT
+
+    await until(sent)
+
+
+async def test_a_button_is_about_the_doubt_that_it_stood_under_and_not_about_a_later_one(lobby: Lobby):
+    part = await in_doubt(lobby)
+    lobby.room().faults += [SendError("no answer", Outcome.UNKNOWN)] * 2  # the send, and showing what was said
+    await lobby.ask(**on_the_button("send", part), user=ADMIN)  # type: ignore[arg-type]  # by name
+
+    async def in_doubt_again() -> bool:
+        found = await lobby.store.part(part.key)
+        return found is not None and (found.state, found.attempts) == (PartState.UNKNOWN, part.attempts + 1)
+
+    await until(in_doubt_again)
+    late = await lobby.ask(**on_the_button("send", part), user=ADMIN)  # type: ignore[arg-type]  # by name
+    assert late.line == ZH("done.settled_before", code=part.code)
+    assert await in_doubt_again()
+
+
+async def test_the_status_shows_administrators_what_nobody_knows_and_is_shown_anew_when_it_is_settled(lobby: Lobby):
+    parts = [await in_doubt(lobby, number) for number in (1, 2)]
+    request = a_request(command="status", user=ADMIN, address=CHAT)
+    shown = await standing(lobby.desk.means, request)
+    assert [button.action for button in shown.buttons] == [
+        f"settle {word} {part.code} 1" for part in reversed(parts) for word in ("send", "drop")
+    ]
+    assert not (await standing(lobby.desk.means, replace(request, user=USER))).buttons
+    await lobby.answered("/status", user=ADMIN)
+    place = list(lobby.room().seen)[-1]
+    taken = await lobby.ask(**on_the_button("drop", parts[0], place), user=ADMIN)  # type: ignore[arg-type]  # by name
+    assert taken.view is not None
+    assert (taken.edits, taken.view.key) == (place, compose.STATUS)
+    assert {button.action.split()[2] for button in taken.view.buttons} == {parts[1].code}
+
+
+async def test_a_forged_button_changes_no_message_of_a_report(lobby: Lobby):
+    part = await in_doubt(lobby)
+    await lobby.answered("/help")
+    help_ = list(lobby.room().seen)[-1]
+    taken = await lobby.ask(**on_the_button("drop", part, help_), user=ADMIN)  # type: ignore[arg-type]  # by name
+    assert (taken.line, taken.view) == (ZH("done.settled_drop", code=part.code), None)
+
+
+async def test_a_code_can_be_typed_to_send_again_or_to_drop(lobby: Lobby):
+    part = await in_doubt(lobby)
+    assert (await lobby.answered("/retry zzzzzz", user=ADMIN))[-1] == ZH("error.unknown_code", code="zzzzzz")
+    answers = await lobby.answered(f"/retry {part.code.upper()}", user=ADMIN)
+    assert ZH("done.settled_send", code=part.code) in answers
+    await until_sent(lobby, part)
+    other = await in_doubt(lobby, 2)
+    assert ZH("done.settled_drop", code=other.code) in await lobby.answered(f"/cancel {other.code}", user=ADMIN)
+    assert await state_of(lobby, other) is PartState.DROPPED
+
+
+def test_what_other_chats_read_is_told_in_private_alone():
+    [part] = [replace(one, message=Message(PartKind.POST, "digest", '{"text": "R&amp;D"}')) for one in [a_part()]]
+    places = [CHAT, PRIVATE, STRANGE, Address(PlatformName.SLACK, "D0BOSS"), Address(PlatformName.SLACK, "C0LAB")]
+    assert [doubts([part], place)[0].words for place in places] == ["R&D", "R&D", "", "R&D", ""]
+
+
+def a_part() -> Part:
+    return Part("2026-02-25/default.zh@x~0", "2026-02-25/default.zh@x", 0, "team", CHAT, Message(PartKind.POST, "", ""))
 
 
 async def test_a_deep_dive_is_written_anew_for_administrators_only(lobby: Lobby):

@@ -15,7 +15,8 @@ import pytest
 
 from bot import delivery, engine
 from bot.app.ending import ENDING, RUN_ENDS_SECONDS, EndedError, until_ended
-from bot.engine import LocalEngine
+from bot.engine import Terms
+from bot.engine.on_docket import DocketEngine
 from bot.errors import SourceError
 from bot.models import Address, PartState, PlatformName, ReportKey
 from bot.store.sqlite import SqliteStore
@@ -77,7 +78,7 @@ async def states(store: SqliteStore, key: str) -> set[PartState]:
 
 def test_all_that_may_hang_at_the_end_of_run_adds_up_to_less_than_what_it_gets():
     assert delivery.Patience().stop < engine.CUT_SECONDS
-    assert RUN_ENDS_SECONDS + THREAD_SECONDS <= KILLED_AFTER_SECONDS - 1.0
+    assert RUN_ENDS_SECONDS + THREAD_SECONDS <= KILLED_AFTER_SECONDS - 0.5
 
 
 async def test_jobs_and_readers_that_all_hang_end_within_their_sum(store: SqliteStore):
@@ -85,21 +86,21 @@ async def test_jobs_and_readers_that_all_hang_end_within_their_sum(store: Sqlite
     channels = [SlowChannel(address=address) for address in ADDRESSES]
     works = dict([await a_delivery(store, channel, stop=0.35) for channel in channels])
 
-    async def deliver(arguments) -> None:
+    async def deliver(arguments, progress) -> None:
         await delivery.deliver(arguments["delivery"], works[arguments["delivery"]])
 
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         async with AsyncExitStack() as run:
             port = await run.enter_async_context(serving(a_site(store), "127.0.0.1", 0))
-            running = LocalEngine({"deliver": deliver}, grace=0.15, cut=0.4)
+            running = DocketEngine({"deliver": deliver}, terms=Terms(grace=0.15, cut=0.4))
             await run.enter_async_context(running.running())
             (await session.get(f"http://127.0.0.1:{port}/healthz")).release()
             for key in works:
                 await running.submit("deliver", key, {"delivery": key})
             await asyncio.gather(*(channel.started.wait() for channel in channels))
             started = monotonic()
-        assert monotonic() - started < 0.15 + 0.4 + CLOSE_SECONDS + 0.3
+        assert monotonic() - started < 0.15 + 0.4 + CLOSE_SECONDS + engine.CLOSE_SECONDS + 0.3
     for key in works:
         assert await states(store, key) == {PartState.SENDING, PartState.PLANNED}  # a restart recovers it
 

@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 
 import config
-from bot.answering import JOB
 from bot.app.chatting import Chatting
+from bot.app.jobs import Jobs, engine_of
 from bot.app.places import Places
-from bot.app.running import Jobs
 from bot.app.wiring import Parts, daily_of, opened
-from bot.engine import LocalEngine
 from bot.texts import load
 from tests import slack_payloads as payloads
 from tests.chatting import a_town
@@ -152,8 +150,9 @@ async def answering(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     async with opened(loaded, Parts(clock=clock)) as app, Places.opened(app.settings, clock, None) as places:
         daily = daily_of(app, places)
         jobs = Jobs(app, daily)
-        engine = LocalEngine({JOB: jobs.answer})
-        jobs.chatting = chatting = Chatting.of(app, places, daily, engine)
+        engine = engine_of(app, jobs)
+        chatting = Chatting.of(app, places, daily, engine)
+        jobs.answering = chatting.answering
         async with engine.running(), chatting.answering.running():
             hearing = [asyncio.create_task(handlers.run()) for handlers in chatting.handlers.values()]
             yield

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.context import worked_on, working_on
-from bot.logs import HIDDEN, NOISY, Line, form_of, start
+from bot.logs import HIDDEN, NOISY, SILENT, Line, form_of, start
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 SECRET = "hunter2hunter2"
@@ -154,7 +154,7 @@ def test_what_serves_without_a_terminal_writes_for_machines(monkeypatch, setting
 def _own_logging():
     """`start` is for a process of its own; this one goes on afterwards."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
-    levels = {name: logging.getLogger(name).level for name in NOISY}
+    levels = {name: logging.getLogger(name).level for name in (*NOISY, *SILENT)}
     yield
     logging.captureWarnings(capture=False)
     logging.getLogger().handlers[:], logging.getLogger().level = before
@@ -167,6 +167,7 @@ def test_logging_goes_to_stderr_and_libraries_speak_up_only_for_warnings(capsys)
     start(logging.INFO, [SECRET])
     logging.getLogger("bot.daily").info(SECRET)
     logging.getLogger("httpx").info("GET https://api.telegram.org/bot123")
+    logging.getLogger("docket.worker").error("Error in scheduler loop")
     captured = capsys.readouterr()
     assert captured.out == ""
     [line] = captured.err.splitlines()

@@ -37,6 +37,7 @@ def test_make_alone_says_what_there_is(make):
         "test",
         "coverage",
         "check",
+        "chaos",
         "injection-live",
         "image",
         "lock",

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from bot.errors import SettingsError, StoreError
 from bot.interfaces import SEND_SECONDS
-from bot.models import PartState
+from bot.models import Lease, PartState
 from bot.requests import RequestState, Vote
 from bot.store import kept
 from bot.store import redis_server as server
@@ -30,14 +30,17 @@ from tests.test_store import (
     ANSWERED,
     LEASE,
     REPORT,
+    LeasesMachine,
     LedgerMachine,
     RequestsMachine,
     StoreMachine,
     a_kept_text,
+    passes,
     play,
     said,
     some_parts,
     some_requests,
+    take,
 )
 
 SECRET = "hush-hush-0123456789"
@@ -96,6 +99,7 @@ async def fill(store: RedisStore) -> None:
     await store.keep_vote(Vote("telegram:42", "2602.00001", "default", 1, NOW))
     await store.keep_note("told", "yes")
     assert await store.swap_note("turn", None, "甲")
+    await store.take_lease("poll", "one", NOW, LEASE)
     await store.ping()
 
 
@@ -134,6 +138,7 @@ async def test_everything_is_kept_as_long_as_it_says(store: RedisStore):
         "request:telegram:-100/0": kept.REQUESTS,
         "counted:telegram:42": kept.REQUESTS,
         "note:told": kept.NOTES,
+        "lease:poll": kept.LEASES,
     }
     asked = [("TTL", store._server.prefix + key) for key in expected]
     assert dict(zip(expected, await store._server.ask(*asked), strict=True)) == pytest.approx(expected, abs=60)
@@ -191,6 +196,21 @@ async def nothing(store: RedisStore) -> None:
     del store
 
 
+async def left_behind(store: RedisStore) -> None:
+    await take(store, "one")
+    await passes(store, 31)
+
+
+async def whose(taken: Awaitable[Lease]) -> tuple[str, str]:
+    lease = await taken
+    return lease.owner, lease.before
+
+
+async def standing(store: RedisStore) -> tuple[str, str] | None:
+    lease = await store.lease("poll")
+    return (lease.owner, lease.before) if lease else None
+
+
 LATER = LEASE + timedelta(seconds=1)
 BEFORE: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
     "claim": lambda store: store.plan(REPORT, [PART]),
@@ -199,6 +219,9 @@ BEFORE: dict[str, Callable[[RedisStore], Awaitable[object]]] = {
     "give back": claimed,
     "settle": unknown,
     "close_request": lambda store: store.admit([a_request()]),
+    "renew_lease": lambda store: take(store, "one"),
+    "take_over_lease": left_behind,
+    "drop_lease": lambda store: take(store, "one"),
 }
 INTENTS: dict[str, Case] = {
     "plan": Case(lambda store: store.plan(REPORT, some_parts()), lambda store: store.deliveries(9)),
@@ -217,6 +240,10 @@ INTENTS: dict[str, Case] = {
     ),
     "reserve_spend": Case(lambda store: store.reserve_spend(DAY, 0.6, 1.0), lambda store: store.spent(DAY)),
     "settle_spend": Case(lambda store: store.settle_spend(DAY, 0.25), lambda store: store.spent(DAY)),
+    "take_lease": Case(lambda store: whose(take(store, "one")), standing),
+    "renew_lease": Case(lambda store: whose(take(store, "one")), standing),
+    "take_over_lease": Case(lambda store: whose(take(store, "two")), standing),
+    "drop_lease": Case(lambda store: store.drop_lease("poll", "one"), standing),
     "swap_note": Case(lambda store: store.swap_note("turn", None, "甲"), lambda store: store.note("turn")),
     "keep_report": Case(lambda store: store.keep_report(a_report()), lambda store: store.reports(9)),
     "keep_vote": Case(
@@ -242,7 +269,7 @@ async def test_a_lost_reply_doubles_nothing_and_loses_nothing(redis_server: str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine", [LedgerMachine, RequestsMachine])
+@pytest.mark.parametrize("machine", [LedgerMachine, LeasesMachine, RequestsMachine])
 def test_with_every_fifth_reply_lost_the_store_still_does_what_the_model_does(
     redis_server: str, machine: type[StoreMachine], monkeypatch: pytest.MonkeyPatch
 ):
@@ -305,6 +332,14 @@ async def test_two_clients_see_each_others_writes_and_share_the_work(redis_serve
         assert sum(await asyncio.gather(*swaps)) == 1
         reports = await asyncio.gather(*(store.keep_report(a_report(model=str(n))) for n, store in enumerate(stores)))
         assert len({report.model for report in reports}) == 1
+
+
+async def test_a_lease_ends_by_the_servers_clock_whatever_that_of_a_replica_shows(store: RedisStore):
+    hour = timedelta(hours=1)
+    await store.take_lease("poll", "one", NOW, NOW + timedelta(milliseconds=300))
+    assert (await take(store, "fast", NOW + hour, 0.3)).owner == "one"
+    await asyncio.sleep(0.35)  # the server's time is no test's to set
+    assert (await take(store, "slow", NOW - hour, 30)).owner == "slow"
 
 
 async def test_more_calls_than_connections_wait_for_one_another(store: RedisStore):
@@ -459,7 +494,7 @@ async def test_a_user_who_may_too_little_is_told_what_to_grant(own_server: Redis
         await admin.acl_setuser(
             "reader", enabled=True, passwords=[f"+{SECRET}"], keys=["*"], commands=["+get", "+info"]
         )
-    with pytest.raises(StoreError, match="grant all commands") as caught:
+    with pytest.raises(StoreError, match="all commands on the keys and channels") as caught:
         await RedisStore.open(own_server.url.replace("redis://", f"redis://reader:{SECRET}@")).__aenter__()
     assert not caught.value.retryable
 

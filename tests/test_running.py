@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.app.running import Platforms
+from bot.app.platforms import Platforms
 from bot.daily import Job
 from bot.errors import Outcome, SendError, StoreError
 from bot.models import DeliveryState, Finding

@@ -340,7 +340,10 @@ async def test_a_delivery_that_no_schedule_wants_is_finished_by_itself(store: Sq
     correction = await morning.plan(edition=2)
     older = await morning.plan(day=date(2026, 2, 20))
     assert await morning.look() == [f"deliver:{correction}", f"deliver:{older}"]
-    assert morning.engine.submitted[0][::2] == ("deliver", {"delivery": correction})
+    assert morning.engine.submitted[0][::2] == (
+        "deliver",
+        {"delivery": correction, "chat": correction.partition("@")[2]},
+    )
     assert await morning.look(0.5) == []
     assert len(await morning.look(0.5)) == 2
 

@@ -13,7 +13,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot import texts
-from bot.channels.pace import Pace
 from bot.channels.slack import SlackChannel, slack_client
 from bot.channels.slack.api import SlackError
 from bot.channels.slack.blocks import fragments
@@ -48,6 +47,7 @@ from bot.report.document import (
 )
 from tests import slack_rules as rules
 from tests.fakes import SHARED_DATA, FakeClock, a_ranking, a_report, a_score
+from tests.gates import REPORT, a_gate
 from tests.slack_standin import (
     Place,
     SlackStandIn,
@@ -112,7 +112,7 @@ def a_row(position: int | None, **changes: Any) -> RankingRow:
 async def slack(token: str = TOKEN, target: str = "C0PAPERS", **options: Any) -> AsyncIterator[tuple[Any, Any]]:
     """A stand-in and a channel that posts to it."""
     async with SlackStandIn(**options) as server, slack_client(token, server.api_url.rstrip("/")) as client:
-        yield server, SlackChannel(Address(PlatformName.SLACK, target), client, FakeClock())
+        yield server, SlackChannel(Address(PlatformName.SLACK, target), client, a_gate())
 
 
 async def failing(channel: SlackChannel, message: Message | None = None, thread: Thread = NEW) -> SendError:
@@ -671,20 +671,19 @@ async def test_the_stand_in_refuses_as_slack_does() -> None:
 
 async def test_a_rate_limit_pauses_this_channel_and_no_other() -> None:
     clock = FakeClock()
+    gate = a_gate(clock)
     async with (
         SlackStandIn(channels={"C0PAPERS": "papers", "C0OTHER": "other"}) as server,
         slack_client(TOKEN, server.api_url) as client,
     ):
-        paused, other = (SlackChannel(Address(PlatformName.SLACK, id_), client, clock) for id_ in server.channels)
+        paused, other = (SlackChannel(Address(PlatformName.SLACK, id_), client, gate) for id_ in server.channels)
         server.fail("chat.postMessage", ratelimited(30))
-        for _ in range(2):
-            error = await failing(paused)
-            assert (error.outcome, error.retry_after) == (Outcome.NOT_SENT, 30)
-        assert len(server.asked) == 1
-        await other.send("o~0", a_message(), NEW)
-        await clock.sleep(30)
-        await paused.send("d~0", a_message(), NEW)
-        assert len(server.posted()) == 1
+        error = await failing(paused)
+        assert (error.outcome, error.retry_after) == (Outcome.NOT_SENT, 30)
+        await other.turn(REPORT)
+        assert clock.slept == []
+        await paused.turn(REPORT)
+        assert clock.slept == [30]
 
 
 @pytest.mark.parametrize("named", [None, "soon"])
@@ -696,14 +695,11 @@ async def test_a_rate_limit_that_names_no_wait_is_given_one(named: Any) -> None:
 
 async def test_five_messages_go_at_once_and_then_one_a_second() -> None:
     clock = FakeClock()
-    pace = Pace(clock, 1.0, 5)
-    for _ in range(7):
-        await pace.turn()
-    assert clock.slept == [1.0, 1.0]
-    await clock.sleep(10)
-    assert pace.wait == 0.0
-    pace.pause(3)
-    assert pace.wait == 3.0
+    async with slack_client(TOKEN, "http://slack.invalid/api/") as client:
+        channel = SlackChannel(ADDRESS, client, a_gate(clock))
+        for _ in range(7):
+            await channel.turn(REPORT)
+        assert clock.slept == [1.0, 1.0]
 
 
 async def test_an_unreachable_slack_has_taken_nothing() -> None:
@@ -712,7 +708,7 @@ async def test_an_unreachable_slack_has_taken_nothing() -> None:
         port = free.getsockname()[1]
     for address in (f"http://127.0.0.1:{port}/api/", "http://slack.invalid/api/"):
         async with slack_client(TOKEN, address) as client:
-            error = await failing(SlackChannel(ADDRESS, client, FakeClock()))
+            error = await failing(SlackChannel(ADDRESS, client, a_gate()))
             assert error.outcome is Outcome.NOT_SENT
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from bot.channels.slack import Paces, SlackChannel, home, slack_client
+from bot.channels.slack import SlackChannel, home, slack_client
 from bot.channels.slack.channel import UPDATE_BYTES
 from bot.channels.slack.messages import render
 from bot.channels.slack.simple import as_text
@@ -18,6 +18,7 @@ from bot.models import Address, Message, PartKind, PlatformName
 from bot.report.document import Button, Paragraph
 from tests import slack_rules as rules
 from tests.fakes import FakeClock
+from tests.gates import ANSWER, a_gate
 from tests.slack_standin import (
     SCOPES,
     SlackStandIn,
@@ -36,7 +37,7 @@ LONG = Paragraph(plain("长" * 2_000))  # 6,000 bytes
 
 
 def in_thread(server: SlackStandIn, client: Any, thread: str | None) -> SlackChannel:
-    return SlackChannel(Address(PlatformName.SLACK, WHERE, thread=thread), client, FakeClock())
+    return SlackChannel(Address(PlatformName.SLACK, WHERE, thread=thread), client, a_gate())
 
 
 def in_place_of(stamp: str, message: Message | None = None) -> Message:
@@ -86,7 +87,7 @@ def test_where_nobody_listens_there_are_links_alone() -> None:
 async def test_a_channel_without_listeners_shows_no_actions() -> None:
     document = a_document(buttons=(Button("🧠 1", action="deepdive x"),))
     async with slack() as (_, listened):
-        silent = SlackChannel(listened.address, listened._client, FakeClock(), interactive=False)
+        silent = SlackChannel(listened.address, listened._client, a_gate(), interactive=False)
         assert "🧠" in listened.render([document])[0].payload
         assert "🧠" not in silent.render([document])[0].payload
 
@@ -291,7 +292,7 @@ async def test_an_edit_is_one_call_and_keeps_what_the_message_is_known_by() -> N
 async def test_an_edit_waits_for_nothing_and_takes_no_posts_turn() -> None:
     clock = FakeClock()
     async with SlackStandIn() as server, slack_client(TOKEN, server.api_url) as client:
-        channel = SlackChannel(Address(PlatformName.SLACK, WHERE), client, clock)
+        channel = SlackChannel(Address(PlatformName.SLACK, WHERE), client, a_gate(clock))
         (stamp,) = await channel.send("d~0", a_message("wait"), NEW)
         for step in range(5):
             await channel.edit(stamp, a_message(f"{step}"))
@@ -301,25 +302,19 @@ async def test_an_edit_waits_for_nothing_and_takes_no_posts_turn() -> None:
         assert caught.value.retry_after
         assert len(server.calls("chat.update")) == 5
         assert clock.slept == []
-        for n in range(4):
-            await channel.send(f"e~{n}", a_message(), NEW)
+        for _ in range(5):
+            await channel.turn(ANSWER)
         assert clock.slept == []
 
 
 async def test_the_threads_of_a_channel_share_its_pace() -> None:
     clock = FakeClock()
-    paces = Paces(clock)
-    async with (
-        SlackStandIn(channels={WHERE: "papers", "C0OTHER": "other"}) as server,
-        slack_client(TOKEN, server.api_url) as client,
-    ):
-        places = [Address(PlatformName.SLACK, WHERE, thread=server.says(f"{n}")["ts"]) for n in range(3)]
+    gate = a_gate(clock)
+    async with slack_client(TOKEN, "http://slack.invalid/api/") as client:
         for n in range(6):
-            channel = SlackChannel(places[n % 3], client, clock, pace=paces.of(places[n % 3]))
-            await channel.send(f"d~{n}", a_message(), NEW)
+            await SlackChannel(Address(PlatformName.SLACK, WHERE, thread=f"{n % 3}"), client, gate).turn(ANSWER)
         assert clock.slept == [1.0]
-        other = Address(PlatformName.SLACK, "C0OTHER")
-        await SlackChannel(other, client, clock, pace=paces.of(other)).send("d~7", a_message(), NEW)
+        await SlackChannel(Address(PlatformName.SLACK, "C0OTHER"), client, gate).turn(ANSWER)
         assert clock.slept == [1.0]
 
 

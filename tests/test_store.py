@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -26,6 +26,7 @@ from bot.models import (
     Figure,
     FullText,
     KeptText,
+    Lease,
     Message,
     Part,
     PartKind,
@@ -789,6 +790,82 @@ async def test_a_later_vote_of_the_same_user_on_the_same_paper_replaces_it(store
     assert await store.votes("other") == ()
 
 
+# --- leases
+
+
+def in_seconds(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+async def take(store: Store, owner: str, now: datetime = NOW, seconds: float = 30) -> Lease:
+    return await store.take_lease("poll", owner, now, now + in_seconds(seconds))
+
+
+async def passes(store: Store, seconds: float) -> None:
+    """So many seconds pass on a Redis server, whose clock nobody can set: its leases end so much earlier."""
+    if isinstance(store, RedisStore):
+        script = """
+        if told() or redis.call('EXISTS', k('lease', 'poll')) == 0 then return end
+        tell()
+        redis.call('HINCRBY', k('lease', 'poll'), 'until', a.micros)
+        """
+        await store._server.once(script, {"micros": str(int(-seconds * 1_000_000))})
+
+
+async def test_a_lease_is_one_owners_until_it_is_dropped(store: Store):
+    assert await store.lease("poll") is None
+    assert (await take(store, "one")).owner == "one"
+    assert (await take(store, "two")).owner == "one"
+    assert (await store.take_lease("menu", "two", NOW, LEASE)).owner == "two", "another lease is another's"
+    await store.drop_lease("poll", "two")
+    assert (await take(store, "two")).owner == "one", "nobody drops what is another's"
+    await store.drop_lease("poll", "one")
+    await store.drop_lease("poll", "one")
+    assert await store.lease("poll") is None
+    taken = await take(store, "two")
+    assert (taken.owner, taken.before) == ("two", ""), "what was dropped is free, and nobody is succeeded"
+
+
+async def test_a_lease_that_has_run_out_is_taken_over_and_says_from_whom(store: Store):
+    await take(store, "one")
+    await passes(store, 29)
+    assert (await take(store, "two", NOW + in_seconds(29))).owner == "one"
+    await passes(store, 1)
+    taken = await take(store, "two", NOW + in_seconds(30))
+    assert (taken.owner, taken.before) == ("two", "one")
+    assert (await take(store, "one", NOW + in_seconds(30))).owner == "two"
+    assert (await take(store, "two", NOW + in_seconds(40))).before == "one", "asked again, it says the same"
+
+
+async def test_a_renewed_lease_lasts_from_then_on(store: Store):
+    await take(store, "one")
+    await passes(store, 20)
+    await take(store, "one", NOW + in_seconds(20))
+    await passes(store, 29)
+    assert (await take(store, "two", NOW + in_seconds(49))).owner == "one"
+
+
+async def test_its_owner_may_renew_a_lease_that_ran_out_while_nobody_took_it(store: Store):
+    await take(store, "one")
+    await passes(store, 100)
+    taken = await take(store, "one", NOW + in_seconds(100))
+    assert (taken.owner, taken.before) == ("one", "")
+
+
+async def test_only_one_of_many_at_once_takes_a_lease(store: Store):
+    leases = await asyncio.gather(*(take(store, f"owner{number}") for number in range(20)))
+    assert len({lease.owner for lease in leases}) == 1
+    assert await store.lease("poll") == leases[-1]
+
+
+async def test_a_clock_that_was_put_back_holds_a_lease_no_longer_than_a_new_one_would_last(store: Store):
+    await take(store, "one", NOW + in_seconds(3600))
+    await passes(store, -3600)
+    assert (await take(store, "two", NOW)).owner == "one"
+    await passes(store, 30)
+    assert (await take(store, "two", NOW + in_seconds(30))).owner == "two"
+
+
 async def test_everything_is_still_there_after_a_restart(opener: Opener, tmp_path: Path):
     for _ in range(2):
         async with opener(tmp_path) as store:
@@ -1142,6 +1219,55 @@ def play(machine: Callable[[Opener], StoreMachine], opener: Opener, examples: in
 
 def test_whatever_owners_do_to_the_ledger_it_does_what_the_model_does(opener: Opener):
     play(LedgerMachine, opener)
+
+
+class LeasesMachine(StoreMachine):
+    """Any sequence of taking and dropping, by owners whose clocks are wrong where a server has one of its own."""
+
+    def __init__(self, opener: Opener) -> None:
+        super().__init__(opener)
+        self.model: Lease | None = None
+
+    owners = st.sampled_from(["one", "two", "three"])
+
+    @rule(owner=owners, wrong=st.integers(-3600, 3600), seconds=st.sampled_from([20, 30]))
+    def take(self, owner: str, wrong: int, seconds: int) -> None:
+        shown = self.now + timedelta(seconds=wrong if isinstance(self.store, RedisStore) else 0)
+        taken = self.runner.run(take(self.store, owner, shown, seconds))
+        standing, until = self.model, self.now + timedelta(seconds=seconds)
+        if standing is None:
+            self.model = Lease(owner, until)
+        elif standing.owner == owner:
+            self.model = replace(standing, until=until)
+        elif standing.until <= self.now:
+            self.model = Lease(owner, until, standing.owner)
+        else:
+            self.model = replace(standing, until=min(until, standing.until))
+        assert (taken.owner, taken.before) == (self.model.owner, self.model.before)
+
+    @rule(owner=owners)
+    def drop(self, owner: str) -> None:
+        self.runner.run(self.store.drop_lease("poll", owner))
+        if self.model and self.model.owner == owner:
+            self.model = None
+
+    @rule(seconds=st.integers(1, 40))
+    def time_passes(self, seconds: int) -> None:
+        super().time_passes(seconds)
+        self.runner.run(passes(self.store, seconds))
+
+    @invariant()
+    def the_store_holds_what_the_model_holds(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        found = self.runner.run(self.store.lease("poll"))
+        if isinstance(self.store, RedisStore):  # whose clock is a real one
+            found = found and self.model and replace(found, until=self.model.until)
+        assert found == self.model
+
+
+def test_whatever_owners_do_to_a_lease_it_is_one_owners_at_a_time(opener: Opener):
+    play(LeasesMachine, opener)
 
 
 class RequestsMachine(StoreMachine):

@@ -17,7 +17,7 @@ from telegram import Bot, LinkPreviewOptions
 from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError, TimedOut
 
 from bot import texts
-from bot.channels.telegram import Paces, TelegramChannel, telegram_bot
+from bot.channels.telegram import ALL, TelegramChannel, telegram_bot
 from bot.channels.telegram.api import send_error
 from bot.channels.telegram.entities import Entity, styled
 from bot.channels.telegram.layout import messages
@@ -74,7 +74,9 @@ from tests.fakes import (
     a_score,
     wait_until,
 )
+from tests.gates import REPORT, a_gate
 from tests.telegram_inbox import RefusalError
+from tests.telegram_limits import CHAT_BURST, Flood
 from tests.telegram_standin import (
     GROUP,
     TOKEN,
@@ -134,7 +136,7 @@ def channel(bot_at: Callable[..., Bot]) -> Join:
         telegram: TelegramStandIn, target: str = str(GROUP), topic: int | None = None, **changes: Any
     ) -> TelegramChannel:
         address = Address(PlatformName.TELEGRAM, target, topic)
-        return TelegramChannel(address, bot_at(telegram.url), **({"clock": FakeClock()} | changes))
+        return TelegramChannel(address, bot_at(telegram.url), **({"gate": a_gate()} | changes))
 
     return make
 
@@ -671,7 +673,7 @@ async def test_every_message_of_a_long_digest_gets_its_links(channel: Join, tele
     items = tuple(Item((Span(f"Paper {n} " + "x" * 180, document=f"2602.{n}"),)) for n in range(30))
     documents = [a_document(Items(items)), *(a_document(key=f"2602.{n}") for n in range(30))]
     clock = FakeClock()
-    team = channel(telegram, clock=clock)
+    team = channel(telegram, gate=a_gate(clock))
     sent: dict[str, str] = {}
 
     for message in team.render(documents):
@@ -874,6 +876,7 @@ def a_report_of(ranking: DayRanking, dives: tuple[DeepDive, ...], language: str)
 
 async def post(team: TelegramChannel, *blocks: Block) -> tuple[str, ...]:
     (message,) = team.render([a_document(*blocks)])
+    await team.turn(REPORT)
     return await team.send("key~0", message, NOBODY)
 
 
@@ -923,7 +926,7 @@ async def test_a_name_that_does_not_resolve_was_sent_nothing(bot_at: Callable[..
     bot = bot_at("http://telegram.invalid")
 
     with pytest.raises(SendError) as caught:
-        await post(TelegramChannel(Address(PlatformName.TELEGRAM, "4711"), bot, FakeClock()))
+        await post(TelegramChannel(Address(PlatformName.TELEGRAM, "4711"), bot, a_gate()))
 
     assert caught.value.outcome is Outcome.NOT_SENT
 
@@ -1157,7 +1160,7 @@ async def test_where_the_placeholder_is_gone_the_answer_is_posted_as_a_reply(
 @pytest.mark.parametrize("fault", [dropped(handled=True), dropped(handled=False), broken(500), too_many(7)])
 async def test_a_replacement_of_unknown_fate_may_be_made_again(channel: Join, telegram: TelegramStandIn, fault: Fault):
     clock = FakeClock()
-    team = channel(telegram, clock=clock)
+    team = channel(telegram, gate=a_gate(clock))
     (placeholder,) = await post(team)
     final = answer(team, paragraph("Done."), replaces=placeholder)
     telegram.faults.append(fault)
@@ -1220,7 +1223,7 @@ async def test_an_edit_changes_a_posted_message_and_one_that_changes_nothing_is_
 
 async def test_an_edit_waits_for_no_turn_and_takes_one(channel: Join, telegram: TelegramStandIn):
     clock = FakeClock()
-    team = channel(telegram, clock=clock)
+    team = channel(telegram, gate=a_gate(clock))
     (posted,) = await post(team)
     for number in range(3):
         await team.edit(posted, answer(team, paragraph(str(number))))
@@ -1307,7 +1310,7 @@ async def test_a_report_of_five_messages_and_its_links_go_out_at_once_and_then_o
     channel: Join, telegram: TelegramStandIn
 ):
     clock = FakeClock()
-    team = channel(telegram, clock=clock)
+    team = channel(telegram, gate=a_gate(clock))
 
     for _ in range(8):
         await post(team)
@@ -1317,24 +1320,20 @@ async def test_a_report_of_five_messages_and_its_links_go_out_at_once_and_then_o
 
 async def test_a_group_gets_no_more_than_twenty_messages_a_minute(channel: Join, telegram: TelegramStandIn):
     clock = FakeClock()
-    team = channel(telegram, clock=clock)
+    team = channel(telegram, gate=a_gate(clock))
     times: list[float] = []
 
-    for _ in range(80):  # a caller that waits as it is told
-        try:
-            await post(team)
-            times.append(clock.monotonic())
-        except SendError as error:
-            await clock.sleep(error.retry_after or 0)
+    for _ in range(80):
+        await team.turn(REPORT)
+        times.append(clock.monotonic())
 
-    assert len(times) > 40
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[20:], strict=False))
 
 
 async def test_a_private_chat_has_no_limit_by_the_minute(channel: Join):
     async with TelegramStandIn(chats=[Chat(4711, "private")]) as telegram:
         clock = FakeClock()
-        team = channel(telegram, "4711", clock=clock)
+        team = channel(telegram, "4711", gate=a_gate(clock))
         for _ in range(30):
             await post(team)
 
@@ -1344,22 +1343,50 @@ async def test_a_private_chat_has_no_limit_by_the_minute(channel: Join):
 async def test_a_429_pauses_its_chat_and_no_other(channel: Join):
     async with TelegramStandIn(chats=[Chat(), Chat(4711, "private")]) as telegram:
         clock = FakeClock()
-        paces = Paces(clock)
-        team = channel(telegram, clock=clock, paces=paces)
-        other = channel(telegram, "4711", clock=clock, paces=paces)
+        gate = a_gate(clock, ALL)
+        team, other = channel(telegram, gate=gate), channel(telegram, "4711", gate=gate)
         telegram.faults.append(too_many(30))
 
-        for _ in range(2):
-            with pytest.raises(SendError) as caught:
-                await post(team)
-            assert caught.value.outcome is Outcome.NOT_SENT
-            assert caught.value.retry_after == pytest.approx(30, abs=0.01)
+        with pytest.raises(SendError) as caught:
+            await post(team)
+        assert (caught.value.outcome, caught.value.retry_after) == (Outcome.NOT_SENT, 30)
         await post(other)
-
-        assert telegram.sends == 2
-        await clock.sleep(30)
+        assert sum(clock.slept) < 1
         await post(team)
+
+        assert sum(clock.slept) == pytest.approx(30, abs=0.1)
         assert len(telegram.messages()) == 1
+
+
+async def test_when_one_chat_after_the_other_is_refused_the_whole_bot_waits(channel: Join):
+    chats = [Chat(4711 + number, "private") for number in range(6)]
+    async with TelegramStandIn(chats=chats) as telegram:
+        clock = FakeClock()
+        gate = a_gate(clock, ALL)
+        teams = [channel(telegram, str(chat.id), gate=gate) for chat in chats]
+        for team in teams[:5]:
+            telegram.faults.append(too_many(20))
+            with pytest.raises(SendError):
+                await post(team)
+
+        await post(teams[5])
+
+        assert sum(clock.slept) == pytest.approx(20, abs=0.3)
+
+
+async def test_refusals_between_which_others_are_accepted_are_the_chats_own(channel: Join):
+    chats = [Chat(4711 + number, "private") for number in range(7)]
+    async with TelegramStandIn(chats=chats) as telegram:
+        clock = FakeClock()
+        gate = a_gate(clock, ALL)
+        *refused, open_ = [channel(telegram, str(chat.id), gate=gate) for chat in chats]
+        for team in refused:
+            telegram.faults.append(too_many(20))
+            with pytest.raises(SendError):
+                await post(team)
+            await post(open_)
+
+        assert sum(clock.slept) < 2
 
 
 # Its check
@@ -1412,7 +1439,7 @@ async def test_the_check_says_where_a_group_has_moved(channel: Join):
 async def test_the_check_knows_a_wrong_token(bot_at: Callable[..., Bot], telegram: TelegramStandIn, token: str):
     bot = bot_at(telegram.url, token)
 
-    (finding,) = await TelegramChannel(Address(PlatformName.TELEGRAM, str(GROUP)), bot, FakeClock()).check()
+    (finding,) = await TelegramChannel(Address(PlatformName.TELEGRAM, str(GROUP)), bot, a_gate()).check()
 
     assert (finding.level, finding.subject) == ("error", "telegram.token")
     assert token not in finding.text
@@ -1480,14 +1507,14 @@ async def test_the_stand_in_fails_a_test_that_sends_too_many_entities(bot_at: Ca
 
 
 async def test_the_stand_in_knows_telegrams_flood_limit(channel: Join):
-    async with TelegramStandIn(flood_limit=3) as telegram:
+    async with TelegramStandIn(flood=Flood()) as telegram:
         team = channel(telegram)
-        for _ in range(3):
+        for _ in range(CHAT_BURST):
             await post(team)
         with pytest.raises(SendError) as caught:
             await post(team)
 
-    assert caught.value.retry_after == 3
+    assert caught.value.retry_after == 1
 
 
 async def test_the_stand_in_lets_one_poller_live(telegram: TelegramStandIn):

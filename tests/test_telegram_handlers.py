@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +20,14 @@ from aiohttp import web
 from telegram import Update, User
 
 from bot.channels.telegram import telegram_bot
-from bot.models import Address, PlatformName
+from bot.clock import SystemClock
+from bot.errors import StoreError
+from bot.interfaces import Leases, NoTelemetry
+from bot.leading import Candidate, Leading
+from bot.models import Address, Lease, PlatformName
 from bot.report.document import Document
 from bot.requests import Request
+from bot.store.sqlite import SqliteStore
 from handlers.asked import Asked, Taken
 from handlers.telegram import TelegramHandlers, TelegramOptions
 from handlers.telegram.intake import ALLOWED, TAKES_AT_ONCE, Intake
@@ -119,6 +125,23 @@ class PatientClock(FakeClock):
             self.wake.clear()
 
 
+class FreeLeases:
+    """Everybody gets everything."""
+
+    async def take_lease(self, name: str, owner: str, now: datetime, until: datetime) -> Lease:
+        return Lease(owner, until)
+
+    async def drop_lease(self, name: str, owner: str) -> None: ...
+
+    async def lease(self, name: str) -> Lease | None:
+        return None
+
+
+def alone() -> Leading:
+    """The only process that there is."""
+    return Leading(Candidate("telegram", "me"), FreeLeases(), SystemClock(), NoTelemetry())
+
+
 @pytest.fixture
 async def telegram() -> AsyncIterator[TelegramStandIn]:
     async with TelegramStandIn(chats=[Chat(), PRIVATE, FORUM]) as server:
@@ -148,7 +171,7 @@ async def listening(
     bot = telegram_bot(TOKEN, telegram.url)
     port = free_port()
     options = {"mode": mode, "webhook_url": f"http://127.0.0.1:{port}/telegram", "webhook_secret": SECRET} | changes
-    handlers = TelegramHandlers(bot, desk, clock or PatientClock(), TelegramOptions(**options))
+    handlers = TelegramHandlers(bot, desk, clock or PatientClock(), TelegramOptions(**options), alone())
     app = web.Application()
     app.add_routes(handlers.routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
@@ -849,7 +872,8 @@ async def test_a_webhook_that_does_not_know_its_bot_yet_lets_telegram_try_again(
 ):
     telegram.fail("getMe", broken(), broken(), broken())
     bot = telegram_bot(TOKEN, telegram.url)
-    handlers = TelegramHandlers(bot, desk, PatientClock(), TelegramOptions("webhook", webhook_secret=SECRET))
+    options = TelegramOptions("webhook", webhook_secret=SECRET)
+    handlers = TelegramHandlers(bot, desk, PatientClock(), options, alone())
     app = web.Application()
     app.add_routes(handlers.routes())
     runner = web.AppRunner(app, access_log=None)
@@ -870,7 +894,7 @@ async def test_a_webhook_that_does_not_know_its_bot_yet_lets_telegram_try_again(
 def test_who_polls_has_no_webhook():
     bot = telegram_bot(TOKEN)
 
-    assert list(TelegramHandlers(bot, FakeDesk(), FakeClock(), TelegramOptions()).routes()) == []
+    assert list(TelegramHandlers(bot, FakeDesk(), FakeClock(), TelegramOptions(), alone()).routes()) == []
 
 
 # --- menus
@@ -984,3 +1008,112 @@ async def test_an_intake_says_nothing_of_a_text_that_breaks_it(caplog: pytest.Lo
     assert "update dropped" in caplog.text
     assert "secret words" not in caplog.text
     caplog.clear()
+
+
+# --- one poller
+
+
+@asynccontextmanager
+async def polling(
+    telegram: TelegramStandIn, desk: FakeDesk, leases: Leases, owner: str, seconds: float = 1.0
+) -> AsyncIterator[TelegramHandlers]:
+    """One of several processes that would poll."""
+    bot = telegram_bot(TOKEN, telegram.url)
+    leading = Leading(Candidate("telegram", owner, seconds), leases, SystemClock(), NoTelemetry())
+    handlers = TelegramHandlers(bot, desk, SystemClock(), TelegramOptions(), leading)
+    running = asyncio.create_task(handlers.run())
+    try:
+        yield handlers
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await bot.request.shutdown()
+
+
+def polls(telegram: TelegramStandIn) -> int:
+    return telegram.inbox.polls
+
+
+async def test_of_two_processes_one_polls_and_the_other_stands_by(telegram: TelegramStandIn, tmp_path: Path):
+    desk = FakeDesk()
+    async with SqliteStore.open(tmp_path / "paperboy.db") as store:
+        async with polling(telegram, desk, store, "one") as one:
+            await wait_until(lambda: one.state == "ok" or polls(telegram) == 1)
+            async with polling(telegram, desk, store, "two") as two:
+                await wait_until(lambda: two.state == "standby")
+                telegram.types("/top")
+                await wait_until(lambda: desk.texts == ["/top"])
+                assert one.state == "ok"
+                assert telegram.inbox.conflicts == 0
+                await wait_until(lambda: polls(telegram) == 2)
+                assert two.state == "standby"
+        async with polling(telegram, desk, store, "two"):
+            telegram.types("/help")
+            await wait_until(lambda: desk.texts == ["/top", "/help"])
+        assert telegram.inbox.conflicts == 0
+
+
+class Away:
+    """A store that one process alone cannot reach."""
+
+    def __init__(self, store: Leases) -> None:
+        self.store = store
+        self.gone = False
+
+    async def take_lease(self, name: str, owner: str, now: datetime, until: datetime) -> Lease:
+        if self.gone:
+            raise StoreError("the store is gone", retryable=True)
+        return await self.store.take_lease(name, owner, now, until)
+
+    async def drop_lease(self, name: str, owner: str) -> None:
+        if not self.gone:
+            await self.store.drop_lease(name, owner)
+
+    async def lease(self, name: str) -> Lease | None:
+        return await self.store.lease(name)
+
+
+@pytest.mark.usefixtures("troubled")
+async def test_a_poller_that_cannot_reach_the_store_stops_at_the_first_conflict(
+    telegram: TelegramStandIn, tmp_path: Path
+):
+    desk = FakeDesk()
+    async with SqliteStore.open(tmp_path / "paperboy.db") as store:
+        cut_off = Away(store)
+        async with polling(telegram, desk, cut_off, "one", 0.6), polling(telegram, desk, store, "two", 0.6) as two:
+            await wait_until(lambda: polls(telegram) == 1)
+            cut_off.gone = True
+            telegram.types("/top")
+            await wait_until(lambda: desk.texts == ["/top"])  # nobody else may, so the leader goes on
+            await wait_until(lambda: two.state == "ok" or telegram.inbox.conflicts == 1)
+            before = polls(telegram)
+            for number in range(5):
+                telegram.types(f"/ask {number}")
+            await wait_until(lambda: len(desk.texts) == 6)
+            await asyncio.sleep(1.5)  # time for a storm
+            assert telegram.inbox.conflicts == 1
+            assert polls(telegram) <= before + 6
+            cut_off.gone = False
+            telegram.types("/help")
+            await wait_until(lambda: desk.texts[-1] == "/help")
+            assert telegram.inbox.conflicts == 1
+        assert len(desk.texts) == 7, "each once"
+
+
+async def test_what_a_leader_had_read_and_not_confirmed_is_read_again_and_taken_once(
+    telegram: TelegramStandIn, tmp_path: Path
+):
+    """The first one hangs in the middle of taking while it loses its lease."""
+    desk = FakeDesk(stuck=asyncio.Event())
+    async with SqliteStore.open(tmp_path / "paperboy.db") as store:
+        cut_off = Away(store)
+        async with polling(telegram, desk, cut_off, "one", 0.6):
+            telegram.types("/top")
+            await wait_until(lambda: desk.takes == 1)
+            cut_off.gone = True
+            async with polling(telegram, desk, store, "two", 0.6):
+                await wait_until(lambda: desk.takes == 2)
+                cut_off.gone = False
+                await wait_until(lambda: not telegram.inbox.pending)
+    assert desk.texts == ["/top"]
+    assert desk.begun == [Taken(desk.kept[next(iter(desk.kept))])], "begun by who knew it already: nothing new"

@@ -18,8 +18,9 @@ from bot.channels.slack import slack_client
 from bot.channels.telegram import telegram_bot
 from bot.context import worked_on
 from bot.daily import Job
-from bot.engine import LocalEngine
+from bot.engine.on_docket import DocketEngine
 from bot.errors import Outcome, SendError, StoreError
+from bot.interfaces import no_progress
 from bot.schedule import Schedule
 from bot.store.redis import RedisStore
 from bot.store.sqlite import SqliteStore
@@ -91,8 +92,15 @@ async def test_a_part_that_a_dead_process_held_is_a_lease_taken_over(town, metri
 async def _nothing(_: object) -> None: ...
 
 
+class Idle(DocketEngine):
+    """An engine that takes jobs and runs none."""
+
+    async def submit(self, job, key, arguments):
+        return True
+
+
 async def test_a_report_that_should_be_there_by_now_is_overdue_until_it_is(town, metrics):
-    idle = LocalEngine({"report": _nothing})  # never started
+    idle = Idle({})
     schedule = Schedule(
         (TEAM,), timedelta(hours=12), "previous", town.store, idle, town.clock, town.tell, telemetry=metrics
     )
@@ -129,6 +137,7 @@ async def test_a_request_is_timed_from_its_question_to_its_answer_and_named_in_t
     finally:
         logging.getLogger("bot").removeHandler(listening)
     about = [keys for event, keys in said if event in ("request answered", "part sent")]
+    about = [keys for keys in about if not keys.get("delivery", "").startswith("wait/")]  # its place, on a slow machine
     assert len(about) == 2
     assert {keys["request"] for keys in about} == {request.code}
     assert about[1]["delivery"].startswith("ask/")
@@ -142,7 +151,7 @@ async def test_a_job_is_counted_by_its_end_and_known_to_whatever_it_logs(metrics
     seen: list[dict[str, str]] = []
     gate = asyncio.Event()
 
-    async def deliver(arguments):
+    async def deliver(arguments, progress):
         seen.append(dict(worked_on()))
         assert value(metrics, "jobs_running", job="deliver") == 1
         if arguments["delivery"] == "bad":
@@ -151,10 +160,10 @@ async def test_a_job_is_counted_by_its_end_and_known_to_whatever_it_logs(metrics
             await gate.wait()
 
     jobs = watched({"deliver": deliver}, metrics, FakeClock())
-    await jobs["deliver"]({"delivery": "good"})
+    await jobs["deliver"]({"delivery": "good"}, no_progress)
     with pytest.raises(StoreError):
-        await jobs["deliver"]({"delivery": "bad"})
-    slow = asyncio.ensure_future(jobs["deliver"]({"delivery": "slow"}))
+        await jobs["deliver"]({"delivery": "bad"}, no_progress)
+    slow = asyncio.ensure_future(jobs["deliver"]({"delivery": "slow"}, no_progress))
     await wait_until(lambda: len(seen) == 3)
     slow.cancel()
     with pytest.raises(asyncio.CancelledError):

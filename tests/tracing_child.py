@@ -12,7 +12,7 @@ from bot import logs
 from bot.app.watching import watched, watched_by_the_operator
 from bot.clock import SystemClock
 from bot.context import working_on
-from bot.interfaces import Job, Telemetry
+from bot.interfaces import Job, Telemetry, no_progress
 
 SECRET = "hunter2hunter2"
 
@@ -20,7 +20,7 @@ SECRET = "hunter2hunter2"
 async def main(*, on_docket: bool) -> None:
     async with watched_by_the_operator() as telemetry:
 
-        async def answer(arguments):
+        async def answer(arguments, progress):
             with working_on(request="abcde"), telemetry.span("request", command="ask"):
                 with contextlib.suppress(ValueError), telemetry.span("model_call", model="openai/x", call="answer"):
                     raise ValueError(f"what somebody wrote: {SECRET}")
@@ -31,7 +31,7 @@ async def main(*, on_docket: bool) -> None:
         if on_docket:
             await through_docket(work, telemetry)
         else:
-            await work({"job": "ask:1"})
+            await work({"job": "ask:1"}, no_progress)
         ending = monotonic()
     print(f"ended in {monotonic() - ending:.3f}")
     print(sorted(name for name in sys.modules if name.startswith("opentelemetry.sdk")), flush=True)
@@ -42,7 +42,7 @@ async def through_docket(work: Job, telemetry: Telemetry) -> None:
     from docket import Docket, Worker
 
     async def task(job: str) -> None:
-        await work({"job": job})
+        await work({"job": job}, no_progress)
 
     async with Docket(name="traced", url="memory://") as docket:
         docket.register(task)

@@ -2,6 +2,6 @@
 
 from bot.answering.entries import Answered, Work
 from bot.answering.holding import Rhythm
-from bot.answering.seeing import JOB, LOOP, Answering
+from bot.answering.seeing import JOB, LOOP, Answering, Costs
 
-__all__ = ["JOB", "LOOP", "Answered", "Answering", "Rhythm", "Work"]
+__all__ = ["JOB", "LOOP", "Answered", "Answering", "Costs", "Rhythm", "Work"]

@@ -35,6 +35,8 @@ Work = Callable[[Request, Progress], Awaitable[Answered]]
 class Entry:
     """A request that this process sees through. `place` is the ID of the message that holds its place, "" for none.
 
+    `is_ours`: nobody but this process was told of it, so nobody else holds its place.
+
     `stands` is set when its place or its answer is in the chat, `before` is that of the one asked before.
     """
 
@@ -43,7 +45,9 @@ class Entry:
     answered: "asyncio.Future[Answered]"
     before: asyncio.Event | None
     stands: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     place: str = ""
+    is_ours: bool = True
     previewed: bool = False
     shown: Message | None = None
     shown_at: float = 0.0

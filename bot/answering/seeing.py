@@ -4,11 +4,14 @@ A request is open in the store until its answer is planned in the ledger, in one
 between, the next pass starts the work again, and what the ledger has is never sent twice. In a chat, what was asked
 first stands first: where an answer takes a while, a message that says what is being done holds its place, and then
 becomes the answer. Where nothing holds its place, later answers to the same command wait for it; no other command does.
+
+Several processes may share a store and an engine. The one that was told of a request shows how far its work is; the
+one that has done the work closes the request and delivers the answer, which becomes the other's message.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,8 +23,9 @@ from bot.answering.entries import Answered, Entry, Work, line, sorry
 from bot.answering.holding import Holding, Rhythm
 from bot.context import working_on
 from bot.delivery import Courier
-from bot.errors import BotError, SettingsError, StoreError
-from bot.interfaces import Channel, Engine, Store
+from bot.errors import BotError, SendError, SettingsError, StoreError
+from bot.interfaces import Channel, Engine, Progress, Store, no_progress
+from bot.limits import Limits, Slots
 from bot.models import Address, Part
 from bot.pulse import Pulse
 from bot.requests import Closing, Request, RequestState
@@ -34,12 +38,21 @@ PASS_SECONDS = 30.0  # between two looks for requests that nobody works on
 STALE = timedelta(hours=12)  # who waited longer, because the bot was down, is told so and asks again
 JOIN_AGAIN_SECONDS = 5.0  # a job that ended just as somebody joined it is submitted again after this
 IN_ORDER_SECONDS = 120.0  # an answer waits no longer for one before it: the model gives up by then, too
+LOOK_SECONDS = 0.5  # between two looks at what another process does
 STOP_SECONDS = 4.0  # for sends in flight at the end; more than a delivery gives them
+
+
+Costs = Callable[[Request], Awaitable[bool]]
+"""Would the answer take a model or a source? Those that do wait for a free place; the others never wait for them."""
 
 
 @dataclass(slots=True)
 class Answering:
-    """Sees requests through. `works` are the commands by name; the engine needs `job` under the name JOB."""
+    """Sees requests through. `works` are the commands by name; the engine needs `job` under the name JOB.
+
+    `costs` are those commands that may take a model or a source, `provider` whose it is: the engine asks each for so
+    much at once. `is_alone`: no other process is told of requests; what an earlier one was told is ours now.
+    """
 
     store: Store
     engine: Engine
@@ -47,9 +60,14 @@ class Answering:
     works: Mapping[str, Work]
     rhythm: Rhythm = field(default_factory=Rhythm)
     pulse: Pulse | None = None
+    slots: Slots = field(default_factory=lambda: Slots(Limits()))
+    costs: Mapping[str, Costs] = field(default_factory=dict)
+    provider: str = ""
+    is_alone: bool = True
     _entries: dict[str, Entry] = field(default_factory=dict)
     _made: dict[str, Answered] = field(default_factory=dict)  # what could not be stored yet: it is not made twice
-    _steps: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    _ahead: dict[str, int] = field(default_factory=dict)
+    _submitted: set[str] = field(default_factory=set)
     _doors: WeakValueDictionary[Address, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _last: WeakValueDictionary[tuple[Address, str], asyncio.Event] = field(default_factory=WeakValueDictionary)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -57,7 +75,7 @@ class Answering:
     _holding: Holding = field(init=False)
 
     def __post_init__(self) -> None:
-        self._holding = Holding(self.store, self.courier, self.rhythm, self._entries, self._steps)
+        self._holding = Holding(self.store, self.courier, self.engine, self.rhythm, self._entries, self._ahead)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -75,11 +93,14 @@ class Answering:
 
     def begin(self, requests: Sequence[Request]) -> None:
         """Starts work on stored requests and returns at once. In a chat, the order of calls is the order of answers."""
+        self._begin(requests, is_ours=True)
+
+    def _begin(self, requests: Sequence[Request], *, is_ours: bool) -> None:
         for request in requests:
             if request.key not in self._entries and not self._has_ended:
                 future = asyncio.get_running_loop().create_future()
                 queue = (request.address, request.command)
-                entry = Entry(request, self.courier.clock.monotonic(), future, self._last.get(queue))
+                entry = Entry(request, self.courier.clock.monotonic(), future, self._last.get(queue), is_ours=is_ours)
                 self._entries[request.key], self._last[queue] = entry, entry.stands
                 if made := self._made.pop(request.key, None):
                     future.set_result(made)
@@ -90,7 +111,7 @@ class Answering:
         """One look: what nobody works on is begun, what is too old is told so, and no message about progress stays."""
         now = self.courier.clock.now()
         waiting = await self.store.open_requests()
-        self.begin(waiting)
+        self._begin(waiting, is_ours=False)
         for request in waiting:
             if now - request.asked_at > STALE:
                 words = texts.load(request.language)
@@ -104,33 +125,34 @@ class Answering:
         request = next((one for one in await self.store.open_requests() if one.code == code), None)
         if request is None:
             return None
-        self.begin([request])
+        self._begin([request], is_ours=False)
         words = texts.load(request.language)
         self._give(request, line(words("request.cancelled"), request, RequestState.CANCELLED))
         if all(other.key == request.key for other in await self.store.waiting_for(request.job)):
             await self.engine.cancel(request.job)
         return request
 
-    async def job(self, arguments: Mapping[str, str]) -> None:
-        """Does the work of a job once, for all who wait for it, also for those who join meanwhile."""
+    async def job(self, arguments: Mapping[str, str], progress: Progress = no_progress) -> None:
+        """Does the work of a job once, for all who wait for it, also for those who join meanwhile.
+
+        Ends when those that another process was told of are closed: that one would begin the work anew.
+        """
         name, served = arguments["job"], set[str]()
-        try:
-            while waiting := [one for one in await self.store.waiting_for(name) if one.key not in served]:
-                answered = await self._work(waiting[0])
-                waiting = list(await self.store.waiting_for(name))
-                self.begin(waiting)
-                for request in waiting:
-                    self._give(request, answered)
-                    served.add(request.key)
-        finally:
-            self._steps.pop(name, None)
+        while waiting := [one for one in await self.store.waiting_for(name) if one.key not in served]:
+            answered = await self._work(waiting[0], progress)
+            waiting = list(await self.store.waiting_for(name))
+            self._begin(waiting, is_ours=False)
+            for request in waiting:
+                self._give(request, answered)
+                served.add(request.key)
+            await self._closed_for_others(served)
 
-    async def _work(self, request: Request) -> Answered:
+    async def _closed_for_others(self, keys: set[str]) -> None:
+        entries = [entry for key in keys if (entry := self._entries.get(key)) and not self._is_watched_here(entry)]
+        await asyncio.gather(*(entry.ended.wait() for entry in entries))
+
+    async def _work(self, request: Request, progress: Progress) -> Answered:
         """The answer, or in words why there is none."""
-
-        def progress(step: str, done: int, total: int) -> None:
-            self._steps[request.job] = (step, done, total)
-
         try:
             with (
                 working_on(request=request.code),
@@ -146,20 +168,23 @@ class Answering:
 
     async def _see_through(self, entry: Entry) -> None:
         """From the first sign in the chat to the delivered answer."""
+        submitting = self._spawn(self._submit(entry))
         try:
-            self._spawn(self._submit(entry))
             async with self._door(entry):
-                entry.place = await self._holding.held_before(entry)
-                if await self._comes_at_once(entry) and entry.is_next:
+                if self._is_watched_here(entry):
+                    entry.place = await self._holding.held_before(entry)
+                if await self._comes_at_once(entry) and entry.is_next and self._is_watched_here(entry):
                     await self._end(entry)
                     return
                 if await self._is_over(entry):
                     return
-                await self._holding.hold(entry)
+                if self._is_watched_here(entry):
+                    await self._holding.hold(entry)
             while not await entry.answered_within(self.rhythm.progress):
                 if await self._is_over(entry):
                     return
-                await self._holding.show_progress(entry)
+                if self._is_watched_here(entry) and await self._holding.show_progress(entry):
+                    await self._repair(entry)
             await self._turn(entry)
             await self._end(entry)
         except BotError as error:
@@ -169,8 +194,24 @@ class Answering:
         except Exception:
             logger.exception("request not answered yet", extra={"request": entry.request.code})
         finally:
+            submitting.cancel()
             entry.stands.set()
+            entry.ended.set()
             del self._entries[entry.request.key]
+
+    def _is_watched_here(self, entry: Entry) -> bool:
+        """Do we show how far it is? What another process was told, that one shows, and only its answer is ours."""
+        return entry.is_ours or self.is_alone
+
+    async def _repair(self, entry: Entry) -> None:
+        """Where another process has closed the request meanwhile, its answer may stand under our word on progress."""
+        end = self.courier.clock.monotonic() + IN_ORDER_SECONDS
+        while await self._is_over(entry) and self.courier.clock.monotonic() < end:
+            if delivery.finished(await self.store.delivery(delivery.answer_key(entry.request))):
+                with suppress(SendError):
+                    await self._holding.repair(entry)
+                return
+            await self.courier.clock.sleep(LOOK_SECONDS)
 
     async def _is_over(self, entry: Entry) -> bool:
         """Was it answered by another process, or before we began? Then no job of ours will ever answer it, and what
@@ -182,10 +223,45 @@ class Answering:
             return False
 
     async def _submit(self, entry: Entry) -> None:
-        """Starts the job or joins the one that runs, and once more where that one ended as we joined."""
+        """Starts the job or joins the one that runs. Of those here who wait for the same, one submits for all."""
         job = entry.request.job
-        while not entry.answered.done() and entry.request.key in self._entries:
-            await self.engine.submit(JOB, job, {"job": job})
+        while not entry.answered.done():
+            if job in self._submitted:
+                await asyncio.wait({entry.answered}, timeout=JOIN_AGAIN_SECONDS)
+                continue
+            self._submitted.add(job)
+            try:
+                await self._submit_in_turn(entry)
+            finally:
+                self._submitted.discard(job)
+                self._ahead.pop(job, None)
+
+    async def _submit_in_turn(self, entry: Entry) -> None:
+        """What takes a model or a source waits for a free place, fair between chats."""
+        if not await self._costs(entry.request):
+            await self._keep_submitted(entry, "")
+            return
+        job, chat = entry.request.job, str(entry.request.address.chat)
+        async with self.slots.taken(chat, lambda ahead: self._ahead.update({job: ahead})):
+            self._ahead.pop(job, None)
+            await self._keep_submitted(entry, self.provider)
+
+    async def _costs(self, request: Request) -> bool:
+        """What cannot be known now is taken to be dear."""
+        costs = self.costs.get(request.command)
+        try:
+            return costs is not None and await costs(request)
+        except BotError:
+            return True
+
+    async def _keep_submitted(self, entry: Entry, provider: str) -> None:
+        """Submits until there is an answer: again where a job ended as we joined it, or was lost with its queue."""
+        job = entry.request.job
+        while not entry.answered.done():
+            try:
+                await self.engine.submit(JOB, job, {"job": job, "provider": provider})
+            except StoreError as error:
+                logger.warning("not submitted yet: %s", error, extra={"request": entry.request.code})
             await asyncio.wait({entry.answered}, timeout=JOIN_AGAIN_SECONDS)
 
     def _give(self, request: Request, answered: Answered) -> None:
@@ -199,11 +275,30 @@ class Answering:
     async def _turn(self, entry: Entry) -> None:
         """Returns when the answer may stand in the chat. Nobody waits to hear that something is cancelled."""
         is_cancelled = entry.answered.result().state is RequestState.CANCELLED
-        if entry.before is None or entry.place or is_cancelled:
+        if not self._is_watched_here(entry):
+            entry.place = await self._holding.taken_over(entry)
+        if entry.place or is_cancelled:
+            return
+        if not self._is_watched_here(entry):
+            await self._others_first(entry.request)
+        if entry.before is None:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(IN_ORDER_SECONDS):
                 await entry.before.wait()
+
+    async def _others_first(self, request: Request) -> None:
+        """Waits while the same chat waits for an earlier answer to the same command, in whatever process."""
+        end = self.courier.clock.monotonic() + IN_ORDER_SECONDS
+        while self.courier.clock.monotonic() < end:
+            before = [
+                one
+                for one in await self.store.open_requests()
+                if (one.address, one.command) == (request.address, request.command) and one.asked_at < request.asked_at
+            ]
+            if not before:
+                return
+            await self.courier.clock.sleep(LOOK_SECONDS)
 
     # --- the answer
 
@@ -265,7 +360,8 @@ class Answering:
                 logger.exception("open requests not looked at")
             await self.courier.clock.sleep(PASS_SECONDS)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

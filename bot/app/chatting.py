@@ -2,23 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from bot import texts
-from bot.answering import Answering, Work
+from bot.answering import Answering, Costs, Work
 from bot.app.places import Clients, Places
+from bot.app.process import process_name, surely_ended
 from bot.app.wiring import App
 from bot.daily import Daily
+from bot.delivery import arguments_of
 from bot.interfaces import Engine, Progress
+from bot.leading import Candidate, Leading
 from bot.limits import Limits, Slots
 from bot.models import PlatformName
 from bot.requests import Request
+from bot.store.redis_url import is_redis
 from config.settings import Settings
 from handlers.commands import COMMANDS, SAY, Command
 from handlers.desk import FrontDesk
 from handlers.means import Chats, Means, Model
+
+TELEGRAM_POLLER = "telegram"  # the lease of the process that polls
 
 
 class Handlers(Protocol):
@@ -26,7 +33,7 @@ class Handlers(Protocol):
 
     @property
     def state(self) -> str:
-        """For `/readyz`: ok, in trouble, or unknown."""
+        """For `/readyz`: ok, standby, in trouble, or unknown."""
 
     async def run(self) -> None:
         """Hears what is asked until it is cancelled."""
@@ -48,23 +55,50 @@ class Chatting:
 
     @classmethod
     def of(cls, app: App, places: Places, daily: Daily, engine: Engine) -> "Chatting":
-        limits = _limits(app.settings)
-        works: dict[str, Work] = {}
-        answering = Answering(app.store, engine, daily.courier, works, pulse=app.pulse)
-        means = Means(
-            ondemand=app.ondemand,
-            daily=daily,
-            chats=chats(app),
-            profiles=app.profiles,
-            slots=Slots(limits),
-            limits=limits,
-            model=Model(app.settings.llm.model, app.settings.llm.daily_budget_usd),
-            cancel=answering.cancel,
-            list_day=app.settings.report.list_day,
-        )
-        works.update({command.name: _work(command, means) for command in (*COMMANDS, SAY)})
+        answering, means = answering_of(app, daily, engine)
         desk = FrontDesk(means, daily.courier.tell, answering, daily.courier.channels)
         return cls(answering, desk, _handlers(app, desk, places))
+
+
+def answering_of(app: App, daily: Daily, engine: Engine) -> tuple[Answering, Means]:
+    """What answers requests, whoever has heard them, and what the commands work with."""
+    limits = _limits(app.settings)
+    works: dict[str, Work] = {}
+    costs: dict[str, Costs] = {}
+    slots = Slots(limits)
+    answering = Answering(
+        app.store,
+        engine,
+        daily.courier,
+        works,
+        pulse=app.pulse,
+        slots=slots,
+        costs=costs,
+        provider=provider(app.settings),
+        is_alone=not is_redis(app.settings.store.url),
+    )
+    means = Means(
+        ondemand=app.ondemand,
+        daily=daily,
+        chats=chats(app),
+        profiles=app.profiles,
+        slots=slots,
+        limits=limits,
+        model=Model(app.settings.llm.model, app.settings.llm.daily_budget_usd),
+        cancel=answering.cancel,
+        send=partial(_send, engine),
+        list_day=app.settings.report.list_day,
+    )
+    works.update({command.name: _work(command, means) for command in (*COMMANDS, SAY)})
+    costs.update({command.name: _costs(command, means) for command in COMMANDS if command.costs})
+    return answering, means
+
+
+def provider(settings: Settings) -> str:
+    """Who is asked for the model's answers ("openai"); without a model, the papers' sources are what must not be
+    overrun.
+    """
+    return settings.llm.model.partition("/")[0] or "sources"
 
 
 def chats(app: App) -> Chats:
@@ -95,11 +129,22 @@ def _limits(settings: Settings) -> Limits:
     return Limits(limits.per_user_per_day, limits.cooldown_seconds, limits.jobs, limits.jobs_per_chat)
 
 
+async def _send(engine: Engine, key: str) -> None:
+    await engine.submit("deliver", f"deliver:{key}", arguments_of(key))
+
+
 def _work(command: Command, means: Means) -> Work:
     async def work(request: Request, progress: Progress) -> Any:  # noqa: ANN401 - what the command's own work says
         return await command.work(means, request, progress)
 
     return work
+
+
+def _costs(command: Command, means: Means) -> Costs:
+    async def costs(request: Request) -> bool:
+        return not (command.is_kept and await command.is_kept(means, request))
+
+    return costs
 
 
 def _handlers(app: App, desk: FrontDesk, places: Places) -> dict[str, Handlers]:
@@ -125,7 +170,9 @@ def _telegram(app: App, desk: FrontDesk, clients: Clients) -> Handlers:
         admins=settings.admins,
         chats=_telegram_chats(app),
     )
-    return TelegramHandlers(clients.telegram, desk, app.clock, options)
+    candidate = Candidate(TELEGRAM_POLLER, process_name(), settings.lease_seconds, surely_ended)
+    leading = Leading(candidate, app.store, app.clock, app.telemetry)
+    return TelegramHandlers(clients.telegram, desk, app.clock, options, leading)
 
 
 def _telegram_chats(app: App) -> tuple[int, ...]:

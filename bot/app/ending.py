@@ -5,7 +5,7 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from bot import engine, tracing
+from bot import engine, leading, tracing
 from bot.llm import client
 from bot.web import server
 
@@ -13,10 +13,17 @@ T = TypeVar("T")
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 RUN_ENDS_SECONDS = (
-    engine.GRACE_SECONDS + engine.CUT_SECONDS + server.CLOSE_SECONDS + client.CLOSE_SECONDS + tracing.FLUSH_SECONDS
+    leading.DROP_SECONDS
+    + engine.GRACE_SECONDS
+    + engine.CUT_SECONDS
+    + engine.CLOSE_SECONDS
+    + server.CLOSE_SECONDS
+    + client.CLOSE_SECONDS
+    + tracing.FLUSH_SECONDS
 )
-"""What `run` takes to end when everything hangs: its jobs, its readers, its model and what it traced, one after
-another. Below the 10 s after which Docker kills what it has told to stop (https://docs.docker.com/reference/cli/docker/container/stop/).
+"""What `run` takes to end when everything hangs: its store, its jobs, its readers, its model and what it traced, one
+after another. Below the 10 s after which Docker kills what it has told to stop
+(https://docs.docker.com/reference/cli/docker/container/stop/).
 """
 
 

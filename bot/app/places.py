@@ -5,12 +5,15 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from bot.app.counting import http_trace
+from bot.channels.pace import Gate
 from bot.errors import SettingsError
-from bot.interfaces import Channel, Clock, NoTelemetry, Telemetry
+from bot.interfaces import Channel, Clock, NoTelemetry, Pacing, Telemetry
 from bot.models import Address, PlatformName
+from bot.pacing import LocalPacing
 from config.settings import Settings
 
 if TYPE_CHECKING:  # their libraries are imported where they are needed
@@ -52,18 +55,27 @@ class Places:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, settings: Settings, clock: Clock, stream: TextIO | None, telemetry: Telemetry = NoTelemetry()
+        cls,
+        settings: Settings,
+        clock: Clock,
+        stream: TextIO | None,
+        telemetry: Telemetry = NoTelemetry(),
+        pacing: Pacing | None = None,
     ) -> AsyncIterator["Places"]:
-        """Places of all platforms that the settings use; their connections end with the context."""
+        """Places of all platforms that the settings use; their connections end with the context.
+
+        `pacing` counts what their limits have left; without, they are this process's alone.
+        """
+        gates = partial(Gate, pacing or LocalPacing(clock), clock)
         platforms = {channel.platform for channel in settings.channels}
         telegram: Bot | None = None
         slack: AsyncWebClient | None = None
         async with AsyncExitStack() as stack:
             makers: dict[PlatformName, Make] = {PlatformName.CONSOLE: _console(stream or sys.stdout)}
             if "telegram" in platforms or settings.telegram.token:
-                makers[PlatformName.TELEGRAM], telegram = _telegram(settings, clock, stack, telemetry)
+                makers[PlatformName.TELEGRAM], telegram = _telegram(settings, gates, stack, telemetry)
             if "slack" in platforms or settings.slack.bot_token:
-                makers[PlatformName.SLACK], slack = await _slack(settings, clock, stack, telemetry)
+                makers[PlatformName.SLACK], slack = await _slack(settings, gates, stack, telemetry)
             yield cls(makers, Clients(telegram, slack))
 
 
@@ -74,42 +86,42 @@ def _console(stream: TextIO) -> Make:
 
 
 def _telegram(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, telemetry: Telemetry
+    settings: Settings, gates: Callable[..., Gate], stack: AsyncExitStack, telemetry: Telemetry
 ) -> "tuple[Make, Bot | None]":
     token = settings.telegram.token
     if token is None:
         return _without("telegram.token", "the token that @BotFather gave you, in PAPERBOY_TELEGRAM__TOKEN"), None
-    from bot.channels.telegram import Paces, TelegramChannel, telegram_bot
+    from bot.channels.telegram import ALL, TelegramChannel, telegram_bot
 
     try:
         bot = telegram_bot(token.get_secret_value(), settings.telegram.api_url, telemetry)
     except SettingsError as error:
         return _refused(error), None
     stack.push_async_callback(bot.request.shutdown)
-    paces = Paces(clock)
+    gate = gates(ALL)
     styles = {(c.target, c.topic): c.style for c in settings.channels if c.platform == "telegram"}
 
     def make(address: Address) -> Channel:
         style = styles.get((address.target, address.topic), "classic")
-        return TelegramChannel(address, bot, clock, style, paces)
+        return TelegramChannel(address, bot, gate, style)
 
     return make, bot
 
 
 async def _slack(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, telemetry: Telemetry
+    settings: Settings, gates: Callable[..., Gate], stack: AsyncExitStack, telemetry: Telemetry
 ) -> "tuple[Make, AsyncWebClient | None]":
     token = settings.slack.bot_token
     if token is None:
         return _without("slack.bot_token", "the app's bot token (xoxb-…), in PAPERBOY_SLACK__BOT_TOKEN"), None
-    from bot.channels.slack import Paces, SlackChannel, slack_client
+    from bot.channels.slack import SlackChannel, slack_client
 
     api_url = f"{settings.slack.api_url}/"
     traces = [http_trace(telemetry, "slack")]
     client = await stack.enter_async_context(slack_client(token.get_secret_value(), api_url, traces))
-    paces = Paces(clock)
+    gate = gates()
     hears = (settings.slack.app_token if settings.slack.mode == "socket" else settings.slack.signing_secret) is not None
-    return lambda address: SlackChannel(address, client, clock, interactive=hears, pace=paces.of(address)), client
+    return lambda address: SlackChannel(address, client, gate, interactive=hears), client
 
 
 def _without(setting: str, cure: str) -> Make:

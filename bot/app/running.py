@@ -1,136 +1,26 @@
-"""`paperboy run`: schedule, engine and web in one loop, until a signal ends it."""
+"""`paperboy run`: schedule, engine and web in one loop, until a signal ends it; `paperboy worker`: the engine alone."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
-from bot import answering, delivery, schedule
-from bot.answering import JOB
-from bot.app.chatting import Chatting, Handlers
+from bot import answering, schedule
+from bot.app.chatting import Chatting, answering_of
 from bot.app.ending import ENDING
+from bot.app.jobs import Jobs, engine_of
 from bot.app.places import Places
-from bot.app.watching import metrics_page, watched
+from bot.app.platforms import Platforms, catch_up
+from bot.app.watching import metrics_page
 from bot.app.wiring import App, daily_of
-from bot.daily import Daily, Job, Planned
-from bot.delivery import Trouble
-from bot.engine import LocalEngine
-from bot.errors import BotError, SettingsError
-from bot.interfaces import Engine
-from bot.models import ChannelPlan
-from bot.schedule import ReportJob, Schedule
+from bot.errors import SettingsError
+from bot.schedule import Schedule
+from bot.store.redis_url import is_redis
 from bot.web import Site, serving
+from config.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-CHECK_AGAIN_SECONDS = 120.0  # between two looks at a channel that is in trouble
-TROUBLED_LOOKED_AT = 1_000  # parts that are unknown or failed
-
-
-@dataclass(slots=True)
-class Jobs:
-    """What the engine runs. A report's job hands each channel to a job of its own: no channel waits for another."""
-
-    app: App
-    daily: Daily
-    engine: Engine | None = None
-    chatting: Chatting | None = None
-    told: set[str] = field(default_factory=set)
-
-    async def report(self, arguments: Mapping[str, str]) -> None:
-        """Makes and plans one report, for the channels that are due."""
-        wanted = ReportJob.parse(arguments)
-        plans = tuple(plan for plan in self.app.plans if plan.name in wanted.channels)
-        try:
-            await self.daily.prepare(Job(wanted.day, plans, late=wanted.late), self._hand_over)
-        except BotError as error:
-            logger.error("no report yet: %s", error, extra={"day": wanted.day})  # noqa: TRY400 - says it all
-            await self._tell_once(wanted, error)
-
-    async def _tell_once(self, wanted: ReportJob, error: BotError) -> None:
-        """The operator hears of the first failure of a day's report; the schedule tries on."""
-        if wanted.key in self.told:
-            return
-        self.told.add(wanted.key)
-        values = {"day": str(wanted.day), "channels": ", ".join(wanted.channels), "reason": str(error)}
-        await self.daily.courier.tell(Trouble("operator.no_report", values))
-
-    async def _hand_over(self, planned: Planned) -> None:
-        if self.engine and planned.key:
-            await self.engine.submit("deliver", f"deliver:{planned.key}", {"delivery": planned.key})
-
-    async def answer(self, arguments: Mapping[str, str]) -> None:
-        """Works on what was asked in chats."""
-        if self.chatting:
-            await self.chatting.answering.job(arguments)
-
-    async def deliver(self, arguments: Mapping[str, str]) -> None:
-        """Brings one channel what its delivery still lacks."""
-        done = await delivery.deliver(arguments["delivery"], self.daily.courier)
-        logger.info("report delivered", extra={"delivery": done.key, "state": done.state, "parts": done.parts})
-
-
-@dataclass(slots=True)
-class Platforms:
-    """How the channels are: all are looked at once at the start, and those in trouble or closed again and again."""
-
-    app: App
-    daily: Daily
-    health: dict[str, str] = field(default_factory=dict)
-    handlers: Mapping[str, Handlers] = field(default_factory=dict)
-
-    async def watch(self) -> None:
-        """Looks until it is cancelled; what cannot be reached now stops nobody, and is noticed when it is back."""
-        waiting: Sequence[ChannelPlan] = self.app.plans
-        while True:
-            await asyncio.gather(*(self._look(plan) for plan in waiting))
-            await self.app.clock.sleep(CHECK_AGAIN_SECONDS)
-            waiting = [plan for plan in self.app.plans if await self._wants_a_look(plan)]
-
-    async def _wants_a_look(self, plan: ChannelPlan) -> bool:
-        try:
-            address = await delivery.current_address(plan.address, self.app.store)
-            closed = await self.app.store.closed(address) is not None
-        except BotError:
-            return True  # the look itself says what is wrong with the store
-        return closed or self.health.get(plan.name) != "ok"
-
-    async def _look(self, plan: ChannelPlan) -> None:
-        try:
-            channel = self.daily.courier.channels(plan.address)
-            errors = [finding for finding in await channel.check() if finding.level == "error"]
-            found = "; ".join(f"{finding.subject}: {finding.text}" for finding in errors)
-            if not errors and await delivery.reopen(channel, self.app.store):
-                await self._make_up(plan)
-        except BotError as error:
-            found = str(error)
-        except Exception:
-            logger.exception("channel check failed", extra={"channel": plan.name})
-            found = "the check itself failed"
-        if found and self.health.get(plan.name) != "in trouble":
-            logger.error("channel in trouble: %s", found, extra={"channel": plan.name})
-        self.health[plan.name] = "in trouble" if found else "ok"
-
-    async def _make_up(self, plan: ChannelPlan) -> None:
-        """What failed while the channel was closed is sent now, unless it is too old for that."""
-        since = self.app.clock.now() - catch_up(self.app)
-        parts = await self.app.store.troubled(TROUBLED_LOOKED_AT)
-        await self.daily.retry(
-            [p for p in parts if p.address == plan.address and p.planned_at and p.planned_at >= since]
-        )
-
-    async def states(self) -> Mapping[str, str]:
-        """For `/readyz`: a word a channel, no details."""
-        hearing = {f"{name} commands": handlers.state for name, handlers in self.handlers.items()}
-        return {plan.name: self.health.get(plan.name, "unknown") for plan in self.app.plans} | hearing
-
-
-def catch_up(app: App) -> timedelta:
-    """How long after its hour a missed report is still sent."""
-    return timedelta(hours=app.settings.schedule.catch_up_hours)
 
 
 async def run(app: App) -> None:
@@ -138,12 +28,14 @@ async def run(app: App) -> None:
     load_prompts(app)
     app.pulse.expect(schedule.LOOP, answering.LOOP)
     async with AsyncExitStack() as stack:
-        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None, app.telemetry))
+        places = await stack.enter_async_context(
+            Places.opened(app.settings, app.clock, None, app.telemetry, app.pacing)
+        )
         daily = daily_of(app, places)
         jobs, platforms = Jobs(app, daily), Platforms(app, daily)
-        named = {"report": jobs.report, "deliver": jobs.deliver, JOB: jobs.answer}
-        jobs.engine = engine = LocalEngine(watched(named, app.telemetry, app.clock))
-        jobs.chatting = chatting = Chatting.of(app, places, daily, engine)
+        engine = engine_of(app, jobs)
+        chatting = Chatting.of(app, places, daily, engine)
+        jobs.answering = chatting.answering
         platforms.handlers = chatting.handlers
         port = await stack.enter_async_context(
             serving(_site(app, platforms), app.settings.web.host, app.settings.web.port, chatting.doors())
@@ -161,13 +53,39 @@ async def run(app: App) -> None:
             telemetry=app.telemetry,
             pulse=app.pulse,
         )
-        work = [loop.run(), platforms.watch(), *(handlers.run() for handlers in chatting.handlers.values())]
+        beside = [loop.run(), platforms.watch(), *(handlers.run() for handlers in chatting.handlers.values())]
         if app.llm:
-            work.append(app.llm.warm_up())
-        _background(stack, work)
+            beside.append(app.llm.warm_up())
+        _background(stack, beside)
         logger.info("running", extra={"channels": len(app.plans), "web": f"http://{app.settings.web.host}:{port}"})
         await _ending()
         app.pulse.end()
+        logger.info("stopping")
+
+
+def only_shared(settings: Settings) -> None:
+    """Raises SettingsError where no other process could share the work."""
+    if not is_redis(settings.store.url):
+        raise SettingsError(
+            "store.url: `worker` shares the work of `run` and needs a store that both reach, redis://host:6379/0;"
+            " with SQLite, `run` does all of it by itself"
+        )
+
+
+async def work(app: App) -> None:
+    """Runs jobs that other processes submit, until SIGTERM or SIGINT."""
+    load_prompts(app)
+    async with AsyncExitStack() as stack:
+        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None, app.telemetry))
+        daily = daily_of(app, places)
+        jobs = Jobs(app, daily)
+        engine = engine_of(app, jobs)
+        jobs.answering = answering_of(app, daily, engine)[0]
+        await stack.enter_async_context(_together(engine.running(), jobs.answering.running()))
+        if app.llm:
+            _background(stack, [app.llm.warm_up()])
+        logger.info("working")
+        await _ending()
         logger.info("stopping")
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import config
 from bot.errors import SettingsError
-from bot.interfaces import NoTelemetry, Telemetry
+from bot.interfaces import Clock, NoTelemetry, Pacing, Store, Telemetry
+from bot.pacing import Fallback, LocalPacing
 from bot.store.entries import WholeStore
 from bot.store.redis_url import is_redis, place
 from bot.store.sqlite import SqliteStore
@@ -29,6 +30,12 @@ async def opened_store(
     password = loaded.settings.store.password
     async with RedisStore.open(url, password.get_secret_value() if password else None, telemetry=telemetry) as redis:
         yield redis
+
+
+def pacing_with(store: Store, clock: Clock) -> Pacing:
+    """The limits of sending, counted where all processes see it: on Redis, else in this one alone."""
+    shared = getattr(store, "pacing", None)
+    return Fallback(shared, clock) if shared else LocalPacing(clock)
 
 
 def store_place(loaded: config.Loaded, url: str | None = None) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC
 from bot.app.wiring import App
 from bot.context import working_on
 from bot.errors import StoreError
-from bot.interfaces import Clock, Job, Telemetry
+from bot.interfaces import Clock, Job, Progress, Telemetry
 from bot.schedule import ReportJob
 from bot.telemetry import Metrics
 from bot.tracing import tracing
@@ -36,12 +36,12 @@ class _Watched:
         self._name, self._job = name, job
         self._telemetry, self._clock, self._running = telemetry, clock, running
 
-    async def __call__(self, arguments: Mapping[str, str]) -> None:
+    async def __call__(self, arguments: Mapping[str, str], progress: Progress) -> None:
         started, outcome = self._clock.monotonic(), "failed"
         self._run(+1)
         try:
             with working_on(job=_key(self._name, arguments)), self._telemetry.span(f"job {self._name}"):
-                await self._job(arguments)
+                await self._job(arguments, progress)
             outcome = "done"
         except asyncio.CancelledError:
             outcome = "cancelled"

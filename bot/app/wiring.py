@@ -13,11 +13,11 @@ from bot import __version__, delivery
 from bot.analysis.analyst import ModelAnalyst
 from bot.analysis.extractive import ExtractiveAnalyst
 from bot.app.places import Places
-from bot.app.stores import opened_store
+from bot.app.stores import opened_store, pacing_with
 from bot.app.upstreams import Upstreams
 from bot.clock import SystemClock
 from bot.daily import Daily
-from bot.interfaces import Clock, FullTexts, NoTelemetry, RunningModel, Source, Store, Telemetry
+from bot.interfaces import Clock, FullTexts, NoTelemetry, Pacing, RunningModel, Source, Store, Telemetry
 from bot.lists import DayLists
 from bot.llm import LiteLLM, ModelOptions
 from bot.models import Address, ChannelPlan, PlatformName, Profile
@@ -66,6 +66,7 @@ class App:
     ondemand: OnDemand
     links: Links
     pulse: Pulse
+    pacing: Pacing
     telemetry: Telemetry = field(default_factory=NoTelemetry)
 
 
@@ -110,6 +111,7 @@ async def opened(loaded: config.Loaded, parts: Parts) -> AsyncIterator[App]:
             links=Links(settings.web.public_url),
             telemetry=telemetry,
             pulse=Pulse(clock),
+            pacing=pacing_with(store, clock),
         )
 
 
@@ -123,7 +125,7 @@ def _lists(parts: Parts, source: Source, store: Store) -> DayLists:
 @asynccontextmanager
 async def posting(app: App, stream: TextIO | None = None) -> AsyncIterator[Daily]:
     """The day's use cases with every channel that the settings name within reach."""
-    async with Places.opened(app.settings, app.clock, stream, app.telemetry) as places:
+    async with Places.opened(app.settings, app.clock, stream, app.telemetry, app.pacing) as places:
         yield daily_of(app, places)
 
 

@@ -1,69 +1,128 @@
-"""How fast a channel may be posted to, on a clock that is handed in: by the second and by the minute."""
+"""The turns of messages: whose is next, and when the platform's limits let it go."""
 
-from collections import deque
+import asyncio
+import heapq
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
 
-from bot.interfaces import Clock
+from bot.errors import Outcome, SendError
+from bot.interfaces import Booking, Clock, Errand, Pace, Pacing, Window
+
+logger = logging.getLogger(__name__)
+
+# Seconds of what all chats share that may be booked at once. Reports: a part is claimed meanwhile, and goes out on the
+# moment. What somebody waits for books further ahead, and so before every report of every process.
+REPORTS_AHEAD = 0.25
+URGENT_AHEAD = 3.0
+NOW_AHEAD = 0.35  # before reports, and hardly a wait
+REFUSED_ON_END = 5  # chats, and no message accepted in between: it is the bot that has to wait, not they
 
 
-class Window:
-    """At most `most` messages in any `seconds`: what a platform counts by the minute. A Pace in all but its rule."""
+class Line:
+    """Whoever waits one behind the other: the oldest errand first, whenever it came."""
 
-    def __init__(self, clock: Clock, most: int, seconds: float) -> None:
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._numbers = count()
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def first(self, since: float) -> AsyncIterator[None]:
+        """Inside is who stands at the head of the line."""
+        if self._is_taken:
+            await self._stand(since)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._next()
+
+    async def _stand(self, since: float) -> None:
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (since, next(self._numbers), called))
+        try:
+            await called
+        except asyncio.CancelledError:
+            if called.done() and not called.cancelled():  # called and cancelled at the same moment
+                self._next()
+            raise
+
+    def _next(self) -> None:
+        while self._waiting:
+            *_, called = heapq.heappop(self._waiting)
+            if not called.done():
+                called.set_result(None)
+                return
+        self._is_taken = False
+
+
+class Gate:
+    """What all messages of one bot go through. `shared` is the limit over all its chats, None where there is none."""
+
+    def __init__(self, pacing: Pacing, clock: Clock, shared: Pace | None = None) -> None:
+        self._pacing = pacing
         self._clock = clock
-        self._seconds = seconds
-        self._free_at = deque([clock.monotonic()] * most, maxlen=most)  # when each place is free again, oldest first
-        self._paused_until = clock.monotonic()
+        self._shared = shared
+        self._urgent, self._others = Line(), Line()
+        self._refused: set[str] = set()
 
-    @property
-    def wait(self) -> float:
-        """Seconds until the next message may go, 0.0 when it may go now."""
-        return self.wait_for(1)
+    async def turn(self, own: Sequence[Pace | Window], errand: Errand) -> float:
+        """The moment at which the next message may go, close at hand. Who waits for its own limits stands in no line.
 
-    def wait_for(self, room: int) -> float:
-        """Seconds until `room` messages may go at once, 0.0 when they may go now."""
-        return max(0.0, max(self._free_at[room - 1], self._paused_until) - self._clock.monotonic())
+        Raises SendError where that would take longer than the errand may.
+        """
+        line = self._urgent if errand.urgent else self._others
+        while True:
+            async with line.first(errand.since) if self._shared else _nobody_else():
+                booking = await self._booking(own, URGENT_AHEAD if errand.urgent else REPORTS_AHEAD)
+            if booking.full and booking.wait > errand.within:
+                raise SendError("the chat has no room now", Outcome.NOT_SENT, retry_after=booking.wait)
+            moment = self._clock.monotonic() + booking.wait
+            if (wait := booking.wait if booking.full else booking.wait - REPORTS_AHEAD) > 0:
+                await self._clock.sleep(wait)
+            if not booking.full:
+                return moment
 
-    async def turn(self) -> None:
-        """Returns when the next message may go, and counts it."""
-        wait = self.wait
-        self._free_at.append(self._clock.monotonic() + wait + self._seconds)
-        if wait:
-            await self._clock.sleep(wait)
+    async def _booking(self, own: Sequence[Pace | Window], ahead: float) -> Booking:
+        """Waits, at the head of the line, for what all share; a chat that is full itself makes room for the next."""
+        while True:
+            booking = await self._pacing.book(own, self._shared, ahead=ahead)
+            if self._shared is None or booking.full != self._shared.name:
+                return booking
+            await self._clock.sleep(booking.wait)
 
-    def pause(self, seconds: float) -> None:
-        """No message for `seconds`."""
-        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+    async def now(self, own: Sequence[Pace | Window], room: int = 1) -> float:
+        """Counts a message that goes now or never. 0.0 where it may, else the seconds until it is worth asking again.
+
+        `room`: places that the chat must have, this one among them.
+        """
+        booking = await self._pacing.book(own, self._shared, ahead=NOW_AHEAD, room=room)
+        if booking.full:
+            return booking.wait
+        if booking.wait:
+            await self._clock.sleep(booking.wait)
+        return 0.0
+
+    def accepted(self) -> None:
+        """The platform took a message."""
+        self._refused.clear()
+
+    async def refused(self, seconds: float, pace: Pace, *others: Pace) -> None:
+        """The platform asked for a pause. It does not say whether the chat or the whole bot is meant.
+
+        It is the chat's (`pace` and `others`), unless one chat after the other is refused.
+        """
+        for each in (pace, *others):
+            await self._pacing.pause(each, seconds)
+        self._refused.add(pace.name)
+        if self._shared and len(self._refused) >= REFUSED_ON_END:
+            logger.warning("the whole bot has to wait", extra={"limit": self._shared.name, "seconds": seconds})
+            self._refused.clear()
+            await self._pacing.pause(self._shared, seconds)
 
 
-class Pace:
-    """`burst` messages at once, then one every `interval` seconds; a pause that the platform asked for holds them all.
-
-    One object for one limit of the platform (a channel, a bot). Safe for concurrent tasks of one loop: a turn is
-    reserved before it is waited for.
-    """
-
-    def __init__(self, clock: Clock, interval: float, burst: int = 1) -> None:
-        self._clock = clock
-        self._interval = interval
-        self._slack = interval * (burst - 1)
-        self._full_at = clock.monotonic()  # when the bucket is full again
-
-    @property
-    def wait(self) -> float:
-        """Seconds until the next message may go, 0.0 when it may go now."""
-        return self.wait_for(1)
-
-    def wait_for(self, room: int) -> float:
-        """Seconds until `room` messages may go at once, 0.0 when they may go now. More than a burst never may."""
-        return max(0.0, self._full_at - self._slack + (room - 1) * self._interval - self._clock.monotonic())
-
-    async def turn(self) -> None:
-        """Returns when the next message may go, and counts it."""
-        wait = self.wait
-        self._full_at = max(self._full_at, self._clock.monotonic()) + self._interval
-        if wait:
-            await self._clock.sleep(wait)
-
-    def pause(self, seconds: float) -> None:
-        """No message for `seconds`, and no burst after them."""
-        self._full_at = max(self._full_at, self._clock.monotonic() + seconds + self._slack)
+@asynccontextmanager
+async def _nobody_else() -> AsyncIterator[None]:
+    yield

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -10,10 +12,11 @@ from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from bot.context import working_on
-from bot.delivery.standing import UNFINISHED, finished, is_answer, is_placeholder, planned, summary, thread_of
+from bot.delivery.standing import UNFINISHED, doubt, finished, is_answer, is_placeholder, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import SEND_SECONDS, Channel, Clock, Ledger, NoTelemetry, Telemetry
+from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger, NoTelemetry, Telemetry
 from bot.models import Address, Delivery, DeliveryState, Part, PartKind, PartState
+from bot.report.compose import Doubt
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +25,7 @@ T = TypeVar("T")
 LEASE_SECONDS = 30.0  # DESIGN section 5; longer than a send, so that a live owner never loses its part
 CLOCK_SKEW = timedelta(minutes=5)  # how far a platform's clock may be from ours when a message is looked up by time
 STOP_SECONDS = 3.5  # what a run that is cancelled gives its send in flight; within the time that the engine has for it
+UNKNOWN = "delivery.trouble_unknown"
 MOST_MOVES = 5  # new IDs of one chat followed in a row; more is a circle
 
 
@@ -35,6 +39,7 @@ class Patience:
     backoff: float = 1.0  # before the second try, doubled before each further one
     longest_wait: float = 300.0  # for one Retry-After
     all_waits: float = 600.0  # for one part in one run
+    turn: float = math.inf  # until the chat's limits let a part go
     link_tries: int = 3  # edits that may have failed; repeating them is harmless, doing so for ever is not
     settling: float = 2.0  # before an ambiguous send is looked up: the platform may still be posting it
     poll: float = 0.5  # between looks at a part that another process holds
@@ -47,27 +52,39 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something the operator should know: the key of a wording and its values (free of secrets)."""
+    """Something the operator should know: the key of a wording and its values (free of secrets).
+
+    `doubt` is the part whose fate nobody knows, where it is about one: the operator may settle it.
+    """
 
     key: str
     values: Mapping[str, str]
+    doubt: Doubt | None = field(default=None, compare=False)
 
 
 Tell = Callable[[Trouble], Awaitable[None]]
 
 
 class Turns:
-    """One delivery at a time in each chat, in the order in which they came: nothing overtakes what waits for a 429, and
-    the parts of two answers do not mix.
+    """One delivery at a time in each chat, in the order in which they came: the parts of two answers or of two reports
+    do not mix. An answer waits for no report: at most for one of its parts that is being posted.
     """
 
     def __init__(self) -> None:
-        self._locks: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[tuple[Address, bool], asyncio.Lock] = WeakValueDictionary()
 
-    def of(self, chat: Address) -> asyncio.Lock:
-        lock = self._locks.get(chat)
+    def delivery(self, chat: Address, errand: Errand) -> asyncio.Lock:
+        """Held from the first part to the last."""
+        return self._lock(chat, of_report=not errand.urgent)
+
+    def part(self, chat: Address, errand: Errand) -> AbstractAsyncContextManager[object]:
+        """Held from claim to record."""
+        return nullcontext() if errand.urgent else self._lock(chat, of_report=False)
+
+    def _lock(self, chat: Address, *, of_report: bool) -> asyncio.Lock:
+        lock = self._locks.get((chat, of_report))
         if lock is None:
-            self._locks[chat] = lock = asyncio.Lock()
+            self._locks[chat, of_report] = lock = asyncio.Lock()
         return lock
 
 
@@ -102,12 +119,13 @@ async def deliver(key: str, courier: Courier) -> Delivery:
     Raises InputError for a key that was never planned, StoreError, and what `channels` raises.
     """
     parts = await planned(key, courier.store)
+    errand = Errand(courier.clock.monotonic(), urgent=is_answer(key), within=courier.patience.turn)
     platform = parts[0].address.platform.value
     with working_on(delivery=key), courier.telemetry.span("deliver", platform=platform, parts=len(parts)):
-        async with courier.turns.of(parts[0].address.chat):
+        async with courier.turns.delivery(parts[0].address.chat, errand):
             standing = await planned(key, courier.store)
             for part in sorted(standing, key=_posts_before_links):
-                if not await _bring_to_an_end(part, courier):
+                if not await _bring_to_an_end(part, courier, errand):
                     break
         done = await courier.store.delivery(key)
         if finished(done) and not finished(standing):
@@ -131,11 +149,17 @@ def _count(done: Sequence[Part], courier: Courier) -> None:
             courier.telemetry.count("reports_late")
 
 
-async def _bring_to_an_end(part: Part, courier: Courier) -> bool:
+async def _bring_to_an_end(part: Part, courier: Courier, errand: Errand) -> bool:
     """Attempts a part until it needs nothing more; False leaves it to a later run."""
     waits = _Waits(courier.patience)
     while part.state in UNFINISHED:
-        verdict = await _uninterrupted(_attempt(part, courier), courier.patience.stop)
+        try:
+            moment = await _turn(part, courier, errand) if part.state is PartState.PLANNED else errand.since
+        except SendError as error:
+            logger.info("part waits: %s", error, extra={"channel": part.channel, "part": part.key})
+            return False
+        async with courier.turns.part(part.address.chat, errand):
+            verdict = await _uninterrupted(_attempt(part, courier, moment), courier.patience.stop)
         wait = courier.patience.poll if verdict is None else waits.after(verdict)
         if wait is None:
             return False
@@ -145,10 +169,18 @@ async def _bring_to_an_end(part: Part, courier: Courier) -> bool:
     return True
 
 
-async def _attempt(part: Part, courier: Courier) -> Verdict | None:
-    """One attempt at a part; None when another process holds it."""
+async def _turn(part: Part, courier: Courier, errand: Errand) -> float:
+    """The moment at which the part may go; one that will not be sent waits for none. Raises SendError."""
     address = await current_address(part.address, courier.store)
-    attempt = _Attempt(part, uuid4().hex, courier, address, courier.channels(address))
+    if await courier.store.closed(address) is not None:
+        return errand.since
+    return await courier.channels(address).turn(errand)
+
+
+async def _attempt(part: Part, courier: Courier, moment: float) -> Verdict | None:
+    """One attempt at a part, not before its moment; None when another process holds it."""
+    address = await current_address(part.address, courier.store)
+    attempt = _Attempt(part, uuid4().hex, courier, address, courier.channels(address), moment)
     if not await attempt.take():
         return None
     verdict = await (
@@ -168,6 +200,7 @@ class _Attempt:
     courier: Courier
     address: Address
     channel: Channel
+    moment: float
 
     async def take(self) -> bool:
         """Claims a planned part or recovers an abandoned one; True only with time left for a whole send."""
@@ -194,6 +227,8 @@ class _Attempt:
         thread = thread_of(await self.courier.store.delivery(self.part.delivery))
         if self._is_link and self.part.message.document not in thread.sent:
             return Verdict(PartState.FAILED, error="the message to edit was not posted")
+        if (wait := self.moment - self.courier.clock.monotonic()) > 0:
+            await self.courier.clock.sleep(wait)
         try:
             with self.courier.telemetry.span("send", platform=self.address.platform.value, part=self.part.index):
                 async with asyncio.timeout(self.courier.patience.send):
@@ -243,7 +278,7 @@ class _Attempt:
     async def _find(self, error: str) -> Verdict:
         thread = thread_of(await self.courier.store.delivery(self.part.delivery))
         since = (self.part.planned_at or datetime.fromtimestamp(0, UTC)) - CLOCK_SKEW
-        unknown = Verdict(PartState.UNKNOWN, error=error, trouble="delivery.trouble_unknown")
+        unknown = Verdict(PartState.UNKNOWN, error=error, trouble=UNKNOWN)
         try:
             async with asyncio.timeout(self.courier.patience.send):
                 ids = await self.channel.find(self.part.key, thread, since)
@@ -265,7 +300,8 @@ class _Attempt:
         if verdict.state is PartState.UNKNOWN:
             self.courier.telemetry.count("parts_unknown", platform=self.address.platform.value)
         if verdict.trouble is not None:
-            await tell_operator(self.courier.tell, trouble_with(self.part, verdict.trouble, verdict.error))
+            part = await self.courier.store.part(self.part.key) or self.part  # with the attempt that this was
+            await tell_operator(self.courier.tell, trouble_with(part, verdict.trouble, verdict.error))
 
     async def _write(self, verdict: Verdict) -> bool:
         """A lost record would make a sent part unknown: a store that has trouble is asked again within the lease."""
@@ -340,7 +376,8 @@ async def tell_operator(tell: Tell, trouble: Trouble) -> None:
 
 def trouble_with(part: Part, key: str, reason: str = "") -> Trouble:
     """What the wordings `delivery.trouble_*` ask for, where they are about a part."""
-    return Trouble(key, {"channel": part.channel, "part": part.key, "reason": reason})
+    values = {"channel": part.channel, "part": part.key, "reason": reason}
+    return Trouble(key, values, doubt(part) if key == UNKNOWN else None)
 
 
 async def current_address(address: Address, store: Ledger) -> Address:

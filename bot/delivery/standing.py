@@ -1,11 +1,14 @@
 """What the ledger says of a delivery: what was planned, how it stands, and whether a day needs nothing more."""
 
+import html
+import json
 from collections.abc import Sequence
 from datetime import date, datetime
 
 from bot.errors import InputError
 from bot.interfaces import Channel, Ledger, Store, Thread
 from bot.models import Address, ChannelPlan, Delivery, DeliveryState, Message, Part, PartKind, PartState, ReportKey
+from bot.report.compose import Doubt
 from bot.report.document import Document
 from bot.requests import Request
 
@@ -42,6 +45,12 @@ def is_placeholder(key: str) -> bool:
 def request_of(key: str) -> str:
     """The key of the request that an answer's delivery belongs to."""
     return key.partition("@")[0].partition("/")[2]
+
+
+def arguments_of(key: str) -> dict[str, str]:
+    """What the engine's job "deliver" is given: the delivery, and the chat, which takes one at a time."""
+    chat, _, _ = key.partition("@")[2].partition("/")
+    return {"delivery": key, "chat": chat}
 
 
 def plan(
@@ -98,6 +107,24 @@ def thread_of(parts: Sequence[Part]) -> Thread:
         for first in part.message_ids[:1]:
             sent.setdefault(part.message.document, first)
     return Thread(next(iter(sent.values()), None), sent)
+
+
+def doubt(part: Part, *, told: bool = True) -> Doubt:
+    """A part as it is shown to who may settle it; `told`: with its first words."""
+    report = "" if is_answer(part.delivery) else part.delivery.partition("@")[0]
+    since = part.updated_at or part.planned_at
+    words = _words(part.message) if told else ""
+    return Doubt(part.code, part.attempts, part.channel, report, part.index + 1, since, words)
+
+
+def _words(message: Message) -> str:
+    """What a message says, where its payload tells."""
+    try:
+        payload = json.loads(message.payload)
+    except ValueError:
+        return ""
+    text = payload.get("text") if isinstance(payload, dict) else None
+    return html.unescape(text) if isinstance(text, str) else ""  # Slack's is escaped
 
 
 def state_of(parts: Sequence[Part]) -> DeliveryState | None:

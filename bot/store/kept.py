@@ -16,6 +16,7 @@ REQUESTS = 90 * _DAY  # platforms repeat an event for a day at most; a talk may 
 TEXTS = 30 * _DAY  # the biggest of all, and fetched again within a minute
 ANALYSES = 90 * _DAY  # paid for; later than that prompts and models have changed, and with them the keys
 SPENDING = 400 * _DAY  # the day's sum decides, older ones are for who looks back over a year
+LEASES = _DAY  # seconds decide; who held one last is told of in the log
 NOTES = 400 * _DAY  # what is still used is noted anew
 PING = 60  # seconds; nobody reads it
 ONCE = 600  # seconds; longer than any command is tried (OPERATION_SECONDS), by far

@@ -1,7 +1,7 @@
 """The store on a Redis server: for any number of replicas, any of which may die at any moment.
 
-Here are the small things; days are in `redis_days.py`, the ledger in `redis_ledger.py`, requests in
-`redis_requests.py`, how long each is kept in `kept.py`, and what all of them go through in `redis_server.py`.
+Here are the small things; days are in `redis_days.py`, the ledger in `redis_ledger.py`, leases in `redis_leases.py`,
+requests in `redis_requests.py`, how long each is kept in `kept.py`, and what all go through in `redis_server.py`.
 """
 
 import math
@@ -16,7 +16,9 @@ from bot.store.content import NANOS, from_json, micros, moment, most_nanos, nano
 from bot.store.redis_check import findings
 from bot.store.redis_days import RedisDays
 from bot.store.redis_dump import RedisDump
+from bot.store.redis_leases import RedisLeases
 from bot.store.redis_ledger import RedisLedger
+from bot.store.redis_pacing import RedisPacing
 from bot.store.redis_requests import RedisRequests
 from bot.store.redis_server import NAMESPACE, RedisServer
 
@@ -48,7 +50,7 @@ return 1
 """
 
 
-class RedisStore(RedisLedger, RedisRequests, RedisDays, RedisDump):
+class RedisStore(RedisLedger, RedisLeases, RedisRequests, RedisDays, RedisDump):
     """Store on a Redis server."""
 
     def __init__(self, server: RedisServer) -> None:
@@ -66,6 +68,11 @@ class RedisStore(RedisLedger, RedisRequests, RedisDays, RedisDump):
         """Connects for the time of the context. Raises SettingsError for a URL that is none, StoreError."""
         async with RedisServer.open(url, password, namespace, telemetry) as server:
             yield cls(server)
+
+    @property
+    def pacing(self) -> RedisPacing:
+        """The limits of what is sent, counted on the same server."""
+        return RedisPacing(self._server)
 
     async def ping(self) -> None:
         # A real write: a full memory or a replica shows here before it costs a report.

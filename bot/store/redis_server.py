@@ -45,7 +45,7 @@ local ns = KEYS[1]
 local a = cjson.decode(ARGV[1])
 local LISTS, PAPERS, REPORTS, CHOSEN = {kept.LISTS}, {kept.PAPERS}, {kept.REPORTS}, {kept.CHOSEN}
 local LEDGER, REQUESTS, TEXTS, ANALYSES = {kept.LEDGER}, {kept.REQUESTS}, {kept.TEXTS}, {kept.ANALYSES}
-local SPENDING, NOTES = {kept.SPENDING}, {kept.NOTES}
+local SPENDING, LEASES, NOTES = {kept.SPENDING}, {kept.LEASES}, {kept.NOTES}
 local function k(kind, name) return ns .. kind .. ':' .. name end
 local function told() return redis.call('EXISTS', k('once', a.token)) == 1 end
 -- Comes before all other changes: where memory is out, it is refused, and nothing was changed.
@@ -63,7 +63,10 @@ end
 _FULL = ("is full: give it more memory (maxmemory)", True)
 _REPLICA = ("is a replica that takes no writes: name the primary in store.url", True)
 _REFUSES = ("refuses the user or the password: check store.url and store.password", False)
-_FORBIDS = ("does not allow its user what Paperboy needs: grant all commands on the keys paperboy:*", False)
+_FORBIDS = (
+    "does not allow its user what Paperboy needs: all commands on the keys and channels paperboy:* and paperboy-jobs:*",
+    False,
+)
 _LOADS = ("is still loading its data", True)
 _CLUSTER = ("is a cluster: name a server that is none", False)
 _GONE = ("cannot be reached: does it run, and is store.url right?", True)

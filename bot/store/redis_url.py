@@ -1,7 +1,7 @@
 """The URL of a Redis server: what of it may be shown, and what must not. Loads no library."""
 
 import re
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from bot.errors import SettingsError
 
@@ -26,6 +26,15 @@ def password_in(url: str) -> str | None:
     """The password that the URL holds."""
     password = _split(url).password
     return None if password is None else unquote(password)
+
+
+def with_password(url: str, password: str | None) -> str:
+    """The URL with `password`, unless it holds one already."""
+    parts = _split(url)
+    if password is None or parts.password is not None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
 
 
 def secrets_in(url: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The store in one SQLite file: needs nothing installed, survives `kill -9`, and may be used by several processes.
 
 Models are kept as JSON beside the columns that queries need. The ledger's statements are in `sqlite_ledger.py`,
-those of requests in `sqlite_requests.py`.
+those of requests in `sqlite_requests.py`, those of leases in `sqlite_leases.py`.
 """
 
 import math
@@ -19,6 +19,7 @@ from bot.models import ArxivId, DayList, Finding, FullText, KeptText, Paper, Ran
 from bot.store.content import NANOS, folded, from_json, micros, moment, most_nanos, nanos, to_json
 from bot.store.sqlite_dump import SqliteDump
 from bot.store.sqlite_file import BUSY_SECONDS, SqliteFile
+from bot.store.sqlite_leases import SqliteLeases
 from bot.store.sqlite_ledger import SqliteLedger
 from bot.store.sqlite_prune import prune
 from bot.store.sqlite_ranking import keep_ranking, ranking_row
@@ -54,7 +55,7 @@ _FULL_TEXT = """SELECT fetched_at, content FROM full_text WHERE id = :id AND (:v
     ORDER BY fetched_at DESC, version DESC LIMIT 1"""
 
 
-class SqliteStore(SqliteLedger, SqliteRequests, SqliteDump):
+class SqliteStore(SqliteLedger, SqliteLeases, SqliteRequests, SqliteDump):
     """Store in a SQLite file."""
 
     @classmethod

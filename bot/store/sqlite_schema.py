@@ -113,6 +113,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE choice RENAME TO chosen",
         *(statement for table in _AGING for statement in _ages(table)),
     ),
+    (
+        """CREATE TABLE lease (
+            name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL, before TEXT NOT NULL) STRICT""",
+    ),
 )
 
 

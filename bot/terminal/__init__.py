@@ -27,6 +27,7 @@ THREAD_SECONDS = 0.5  # for threads that end by themselves
 COMMANDS = {
     "demo": commands.demo,
     "run": commands.run,
+    "worker": commands.worker,
     "report": commands.report,
     "deliveries": commands.deliveries,
     "deepdive": commands.deep_dive,
@@ -39,7 +40,7 @@ COMMANDS = {
     "eval": evaluation.evaluate,
 }
 
-SERVING = frozenset({"run"})  # commands that go on until a signal ends them
+SERVING = frozenset({"run", "worker"})  # commands that go on until a signal ends them
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     words = texts.load(loaded.settings.language)
     try:
         command = COMMANDS[arguments.command](loaded, arguments)
-        return asyncio.run(_to_the_end(command if arguments.command == "run" else until_ended(command)))
+        return asyncio.run(_to_the_end(command if arguments.command in SERVING else until_ended(command)))
     except EndedError as error:
         return SIGNALLED + error.number
     except SettingsError as error:

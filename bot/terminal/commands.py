@@ -10,7 +10,9 @@ from typing import TextIO
 import config
 from bot import delivery, schedule, texts
 from bot.app import App, Parts, opened, posting
+from bot.app.running import only_shared
 from bot.app.running import run as run_until_told
+from bot.app.running import work as work_until_told
 from bot.app.watching import watched_by_the_operator
 from bot.daily import Job, Summary
 from bot.errors import InputError, Outcome, SendError
@@ -57,6 +59,15 @@ async def run(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     del arguments
     async with watched_by_the_operator() as telemetry, opened(loaded, Parts(telemetry=telemetry)) as app:
         await run_until_told(app)
+    return status.DONE
+
+
+async def worker(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
+    """The work of others that run, until a signal ends it."""
+    del arguments
+    only_shared(loaded.settings)
+    async with watched_by_the_operator() as telemetry, opened(loaded, Parts(telemetry=telemetry)) as app:
+        await work_until_told(app)
     return status.DONE
 
 

@@ -14,7 +14,8 @@ from bot.terminal import objects
 from bot.terminal.commands import reader, show
 from bot.terminal.status import DONE
 from handlers.papers import FOUND_COUNTED, FOUND_SHOWN, found_in, searched
-from handlers.standing import SAID_AT_ONCE, TROUBLED_LOOKED_AT
+from handlers.settling import TROUBLED_LOOKED_AT
+from handlers.standing import SAID_AT_ONCE
 
 
 async def search(loaded: config.Loaded, arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from aiohttp import web
 from telegram import Bot
 
 from bot.interfaces import Clock
+from bot.leading import Leading
 from handlers.asked import Desk
 from handlers.telegram.intake import Intake
 from handlers.telegram.menu import menus, set_menus
@@ -19,7 +20,7 @@ from handlers.telegram.webhook import Webhook
 
 logger = logging.getLogger(__name__)
 
-State = Literal["ok", "in trouble", "unknown"]
+State = Literal["ok", "in trouble", "unknown", "standby"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,25 @@ class TelegramOptions:
 
 
 class TelegramHandlers:
-    """Listens to one bot. When it polls, `run` is for one process at a time; `routes` are for all of them."""
+    """Listens to one bot. In polling mode one process does, the one that leads; `routes` are for all of them."""
 
-    def __init__(self, bot: Bot, desk: Desk, clock: Clock, options: TelegramOptions) -> None:
+    def __init__(self, bot: Bot, desk: Desk, clock: Clock, options: TelegramOptions, leading: Leading) -> None:
         self._bot = bot
         self._desk = desk
         self._clock = clock
         self._options = options
+        self._leading = leading
         self._intake = Intake(bot, desk)
         self._webhook = Webhook(options.webhook_url, options.webhook_secret, self._intake)
         self._trouble = Trouble("hearing from Telegram", clock)
 
     @property
     def state(self) -> State:
-        """Do updates come? "unknown" before the first try, and in a process that does not run."""
+        """Do updates come? "standby" where another process gets them, "unknown" before the first try, and in a process
+        that does not run.
+        """
+        if self._options.mode == "polling" and self._leading.stands_by:
+            return "standby"
         if self._trouble.lasts:
             return "in trouble"
         return "ok" if self._trouble.was_well else "unknown"
@@ -59,21 +65,29 @@ class TelegramHandlers:
     async def run(self) -> None:
         """Listens until it is cancelled, whatever Telegram does."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen())
-                tasks.create_task(self._set_menus())
+            if self._options.mode == "polling":
+                await self._leading.run(self._hear)
+            else:
+                await self._hear()
         finally:
-            self._trouble = Trouble("hearing from Telegram", self._clock)
             await self._intake.close()
 
     def routes(self) -> Sequence[web.RouteDef]:
         """POST /telegram, in webhook mode."""
         return [web.post("/telegram", self._webhook.receive)] if self._options.mode == "webhook" else []
 
+    async def _hear(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen())
+                tasks.create_task(self._set_menus())
+        finally:
+            self._trouble = Trouble("hearing from Telegram", self._clock)
+
     async def _listen(self) -> None:
         await until_done(self._trouble, self._intake.meet)
         if self._options.mode == "polling":
-            await poll(self._bot, self._intake, self._trouble)
+            await poll(self._bot, self._intake, self._trouble, self._leading)
         else:
             await self._webhook.keep(self._bot, self._trouble, self._clock)
 

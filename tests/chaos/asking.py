@@ -1,130 +1,179 @@
-"""People who ask in two more chats while something breaks, and what became of what they asked.
-
-Each asks for another paper, so that no two answers are alike. Who is told that Paperboy is busy has not lost anything:
-nothing was promised.
+"""What people ask in chats as an experiment sees it: who asks what where, what undisturbed answers look like, and how
+each request ended.
 """
 
 import asyncio
-import re
 from collections import Counter
 from dataclasses import dataclass, field
+from random import Random
 
-from bot import delivery, texts
-from bot.errors import StoreError
+from bot import delivery
 from bot.models import PartState
 from tests.chaos import book
 from tests.chaos.book import Outcome, Shown
-from tests.chaos.scene import PAPERS, Scene, an_id
-from tests.slack_standin import Place
+from tests.chaos.llm import Script
+from tests.chaos.scene import PLACE, Ground, Scene, a_scene, an_id
+from tests.slack_people import Place
+from tests.slack_sending import Sent
 from tests.telegram_standin import GROUP, Chat
 
-LAB = Chat(GROUP - 1, title="Lab")
-ROOM = "C0LAB"
-PLATFORMS = ("telegram", "slack")
-BUSY = {texts.load(language)(key) for language in ("zh", "en") for key in ("error.busy", "slack.busy")}
+SCRIPT = Script(seconds=(0.05, 0.6))
+PRIVATE = (8_000, 8_001)
+ROOM = "C0ROOM"
+PAPERS = (101, 102, 103)  # that no list has: what is known of a paper is the same, whatever was asked before
+TEXTS = tuple(text for n in PAPERS for text in (f"/deepdive {an_id(n)}", f"/ask {an_id(n)} Which photographs?", "/top"))
+# Who asks in the second Slack channel is answered in Chinese: it has no settings of its own.
+WAYS = ("group", "private", *(f"{kind} in {channel}" for kind in ("command", "mention") for channel in (PLACE, ROOM)))
+MANY = 1_000
+ACK_SECONDS = 0.5  # real; Slack gives three
+WAITING = "⏳"
+VARIABLES = {
+    "PAPERBOY_SCHEDULE__ENABLED": "false",
+    "PAPERBOY_TELEGRAM__ALLOWED_CHATS": ",".join(map(str, PRIVATE)),
+    "PAPERBOY_SLACK__ALLOWED_CHANNELS": ROOM,
+}
+CHATS = tuple(Chat(id_, "private", title=f"User {id_}") for id_ in PRIVATE)
 
 
-HELP = ("deepdive <",)  # stands in every language's
-PROGRESS = "⏳"
-HEADINGS = ("(Key Contribution)", "Key Contribution*")
-_PAPER = re.compile(r"arxiv\.org/abs/2602\.(\d{5})")
-
-
-@dataclass(frozen=True)
-class Question:
-    platform: str
-    paper: int
-
-
-ALL = tuple(Question(platform, paper) for platform in PLATFORMS for paper in range(1, PAPERS + 1))
+def furnish(scene: Scene) -> None:
+    """People may ask here, and no report comes in between. The scene has to have been made with CHATS and PAPERS."""
+    scene.variables |= VARIABLES
+    scene.slack.places[ROOM] = Place(ROOM, "room")
+    scene.slack.ack_seconds = ACK_SECONDS
 
 
 @dataclass
-class Asking:
-    """Makes the two chats known to a scene whose processes are not started yet, and asks there."""
+class Crowd:
+    """People who ask, and what they asked: by chat and message on Telegram, as Slack sent it on Slack."""
 
     scene: Scene
-    asked: list[Question] = field(default_factory=list)
-    sends: list["asyncio.Task[object]"] = field(default_factory=list)
-    left: int = 0  # messages about progress that no answer took the place of; the platform alone knew of them
+    typed: list[tuple[str, str, int, int]] = field(default_factory=list)  # way, text, chat, message
+    sending: list[tuple[str, str, "asyncio.Task[Sent]"]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        if LAB not in self.scene.telegram.chats:
-            self.scene.telegram.chats.append(LAB)
-        self.scene.slack.places[ROOM] = Place(ROOM, "room")
-        self.scene.variables["PAPERBOY_TELEGRAM__ALLOWED_CHATS"] = str(LAB.id)
-        self.scene.variables["PAPERBOY_SLACK__ALLOWED_CHANNELS"] = ROOM
-
-    def ask(self, *questions: Question) -> None:
-        """Returns at once."""
-        for question in questions:
-            self.asked.append(question)
-            self.says(question.platform, f"deepdive {an_id(question.paper)}")
-
-    def says(self, platform: str, text: str) -> None:
-        if platform == "telegram":
-            self.scene.telegram.types(f"/{text}", chat=LAB.id)
+    def ask(self, way: str, text: str, random: Random) -> None:
+        telegram, slack = self.scene.telegram, self.scene.slack
+        if way in ("group", "private"):
+            chat = GROUP if way == "group" else random.choice(PRIVATE)
+            self.typed.append((way, text, chat, telegram.types(text, chat=chat, user=random.randrange(1, 99))))
         else:
-            self.sends.append(asyncio.create_task(self.scene.slack.mentions(text, channel=ROOM)))
+            kind, _, channel = way.split()
+            send = slack.types(text, channel) if kind == "command" else slack.mentions(text, channel)
+            self.sending.append((way, text, asyncio.create_task(send)))
 
-    def shown(self, platform: str) -> list[Shown]:
-        return book.on_telegram(self.scene, LAB.id) if platform == "telegram" else book.on_slack(self.scene, ROOM)
+    async def asks(self, random: Random, count: int, seconds: float) -> None:
+        """So many requests, one after another within so many (real) seconds."""
+        for _ in range(count):
+            self.ask(random.choice(WAYS), random.choice(TEXTS), random)
+            await asyncio.sleep(random.uniform(0, 2 * seconds / count))
 
-    def told(self, platform: str) -> int:
-        """How many times somebody was told to try again."""
-        lines = [one.text for one in self.shown(platform)]
-        if platform == "slack":
-            lines += [whisper.text for whisper in self.scene.slack.whispers]
-        return sum(any(busy in line for busy in BUSY) for line in lines)
-
-    def is_busy(self) -> bool:
-        """Waits Slack for a process to say that it has heard?"""
-        return not all(send.done() for send in self.sends)
-
-    async def is_settled(self) -> bool:
-        """Has everything arrived, and is nothing open? A store that is gone says no."""
-        if self.scene.telegram.inbox.pending or self.is_busy():
+    async def is_served(self) -> bool:
+        """Has everybody an answer, as far as anybody can bring it, and is nothing under way?"""
+        store = self.scene.store
+        if self.scene.telegram.inbox.pending or not all(task.done() for _, _, task in self.sending):
             return False
-        try:
-            unfinished = [key for key in await self.scene.store.unfinished() if delivery.is_answer(key)]
-            return not unfinished and not await self.scene.store.open_requests()
-        except StoreError:
-            return False
+        return not await store.open_requests() and not await store.unfinished()
 
-    async def outcome(self) -> Outcome:
-        """Every question is answered once, or its asker was told to try again."""
-        for send in self.sends:
-            send.cancel()
-        total = Outcome()
-        for platform in PLATFORMS:
-            total += await self._of(platform)
-        return total
-
-    async def _of(self, platform: str) -> Outcome:
-        outcome, asked = Outcome(), Counter(one.paper for one in self.asked if one.platform == platform)
-        answers = Counter(_paper(one.text) for one in self.shown(platform))
-        for paper, times in (answers - asked).items():
-            if paper:
-                outcome.duplicated += times
-                outcome.failures.append(f"{platform}: {an_id(paper)} is answered {times} times too often")
-        parts = [part for part in await self.scene.store.troubled(1000) if part.address.platform == platform]
-        outcome.unknown = sum(delivery.is_answer(part.delivery) for part in parts if part.state is PartState.UNKNOWN)
-        missing = asked - answers
-        outcome.lost = max(0, missing.total() - self.told(platform) - outcome.unknown)
-        if outcome.lost:
-            outcome.failures.append(f"{platform}: {outcome.lost} of these have no answer: {sorted(missing.elements())}")
-        if platform == "slack" and outcome.unknown:
-            outcome.failures.append(f"{outcome.unknown} answers are unknown on Slack")
-        outcome.failures += [
-            f"{platform}: no answer and no help: {one.text[:200]!r}"
-            for one in self.shown(platform)
-            if not _paper(one.text) and not any(word in one.text for word in (*BUSY, *HELP, PROGRESS))
-        ]
-        self.left += sum(PROGRESS in one.text for one in self.shown(platform))
-        return outcome
+    async def leave(self) -> None:
+        for _, _, task in self.sending:
+            task.cancel()
+        await asyncio.gather(*(task for _, _, task in self.sending), return_exceptions=True)
 
 
-def _paper(text: str) -> int:
-    """Which paper's deep dive this is, 0 for everything else: for a message about progress, too."""
-    found = _PAPER.search(text)
-    return int(found[1]) if found and any(heading in text for heading in HEADINGS) else 0
+async def undisturbed(ground: Ground, store: str) -> dict[tuple[str, str], Shown]:
+    """The answer to each text in each way, where nothing happens; made once."""
+    if (known := ground.kept.get(("asking", store))) is not None:
+        assert isinstance(known, dict)
+        return known
+    found: dict[tuple[str, str], Shown] = {}
+    async with a_scene(ground, store, chats=CHATS, beside=PAPERS) as scene, scene.skipping():
+        furnish(scene)
+        process = await scene.start()
+        crowd, random = Crowd(scene), Random(0)
+        for way in WAYS:
+            for text in dict.fromkeys(TEXTS):
+                crowd.ask(way, text, random)
+                await scene.until(crowd.is_served)
+        for way, text, chat, message in crowd.typed:
+            [found[way, text]] = _replies(scene, chat, message)
+        for way, text, task in crowd.sending:
+            [found[way, text]] = _answers(scene)[_key(task.result())]
+        await process.dies()
+    ground.kept["asking", store] = found
+    return found
+
+
+async def outcome(crowd: Crowd, expected: dict[tuple[str, str], Shown]) -> Outcome:
+    """One answer a request, as in the undisturbed run; where there is none, the ledger says that nobody knows."""
+    return await _on_telegram(crowd, expected) + await _on_slack(crowd, expected)
+
+
+async def _on_telegram(crowd: Crowd, expected: dict[tuple[str, str], Shown]) -> Outcome:
+    outcome, scene = Outcome(), crowd.scene
+    for way, text, chat, message in crowd.typed:
+        name, shown = f"telegram {way} {text!r} ({chat}/{message})", _replies(scene, chat, message)
+        answer = await scene.store.delivery(f"ask/telegram:{chat}/{message}@telegram:{chat}")
+        state = answer[0].state if answer else None
+        outcome.unknown += state is PartState.UNKNOWN
+        outcome.failures += await book.hidden(scene.store, answer)
+        outcome += _judged(name, shown, expected[way, text], may_miss=state is PartState.UNKNOWN)
+        if state not in (PartState.SENT, PartState.UNKNOWN):
+            outcome.failures.append(f"{name}: {state}")
+    waiting = sum(one.text.startswith(WAITING) for chat in (GROUP, *PRIVATE) for one in scene.telegram.messages(chat))
+    parts = [part for part in await scene.store.deliveries(MANY) if part.key.startswith("wait/telegram")]
+    lost = sum(part.state is PartState.UNKNOWN or "ended" in part.error for part in parts)
+    if waiting > lost:
+        outcome.failures.append(f"{waiting} messages about progress stay, and only of {lost} nobody knows")
+    return outcome
+
+
+async def _on_slack(crowd: Crowd, expected: dict[tuple[str, str], Shown]) -> Outcome:
+    outcome, scene, answers = Outcome(), crowd.scene, _answers(crowd.scene)
+    for way, text, task in crowd.sending:
+        sent = task.result()
+        key, shown = _key(sent), answers.pop(_key(sent), [])
+        taken = sent.acknowledged or await scene.store.request(key) is not None
+        outcome += _judged(f"slack {way} {text!r} ({key})", shown, expected[way, text], may_miss=not taken)
+    if answers:
+        outcome.failures.append(f"answers on Slack to nobody: {sorted(answers)}")
+    parts = [part for part in await scene.store.deliveries(MANY) if part.key.startswith("ask/slack")]
+    outcome.failures += [f"{part.key} is {part.state}" for part in parts if part.state is not PartState.SENT]
+    if WAITING in scene.slack.show(PLACE) + scene.slack.show(ROOM):
+        outcome.failures.append("a message about progress stays on Slack")
+    return outcome
+
+
+def _judged(name: str, shown: list[Shown], wanted: Shown, *, may_miss: bool) -> Outcome:
+    outcome = Outcome(duplicated=max(0, len(shown) - 1))
+    if len(shown) > 1:
+        outcome.failures.append(f"{name}: answered {len(shown)} times")
+    if not shown and not may_miss:
+        outcome.lost += 1
+        outcome.failures.append(f"{name}: not answered")
+    if other := [one for one in shown if one != wanted]:
+        outcome.failures.append(f"{name}: other than undisturbed:\n{other[0]}\n{wanted}")
+    return outcome
+
+
+def _replies(scene: Scene, chat: int, message: int) -> list[Shown]:
+    """The finished answers to a message."""
+    posted = [one for one in scene.telegram.messages(chat) if one.answers == message]
+    return [book.telegram_shown(one) for one in posted if not one.text.startswith(WAITING)]
+
+
+def _answers(scene: Scene) -> dict[str, list[Shown]]:
+    """Everything that Slack shows as an answer, by the key of the request."""
+    found: dict[str, list[Shown]] = {}
+    for message in [one for channel in (PLACE, ROOM) for one in scene.slack.posted(channel) if one.get("bot_id")]:
+        part = str(message["metadata"]["event_payload"]["key"])
+        if delivery.is_answer(part) and not delivery.is_placeholder(part):
+            found.setdefault(delivery.request_of(part), []).append(book.slack_shown(message))
+    return found
+
+
+def _key(sent: Sent) -> str:
+    return f"slack:{sent.body.get('event_id') or sent.body['trigger_id']}"
+
+
+def counted(crowd: Crowd) -> dict[str, int]:
+    """How many asked in which way."""
+    return dict(Counter([way for way, *_ in crowd.typed] + [way for way, *_ in crowd.sending]))

@@ -10,8 +10,8 @@ from bot.delivery import UNFINISHED
 from bot.models import Part, PartKind, PartState
 from bot.store.entries import WholeStore
 from tests.chaos.scene import PLACE, Scene
-from tests.slack_rules import as_seen
-from tests.telegram_standin import GROUP
+from tests.slack_rules import Json, as_seen
+from tests.telegram_standin import GROUP, Posted
 
 TROUBLED = 1_000
 # What making a report took is another run's another time; a late one says so.
@@ -47,12 +47,19 @@ class Outcome:
 
 def on_telegram(scene: Scene, chat: int = GROUP) -> list[Shown]:
     """What the bot's messages show in a chat, oldest first."""
-    return [Shown(_comparable(one.text), len(one.links)) for one in scene.telegram.messages(chat)]
+    return [telegram_shown(one) for one in scene.telegram.messages(chat)]
+
+
+def telegram_shown(message: Posted) -> Shown:
+    return Shown(_comparable(message.text), len(message.links))
 
 
 def on_slack(scene: Scene, channel: str = PLACE) -> list[Shown]:
-    messages = [one for one in scene.slack.posted(channel) if one.get("bot_id")]
-    return [Shown(_comparable("\n".join(as_seen(one))), str(one.get("blocks")).count("'link'")) for one in messages]
+    return [slack_shown(one) for one in scene.slack.posted(channel) if one.get("bot_id")]
+
+
+def slack_shown(message: Json) -> Shown:
+    return Shown(_comparable("\n".join(as_seen(message))), str(message.get("blocks")).count("'link'"))
 
 
 def _comparable(text: str) -> str:

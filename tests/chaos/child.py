@@ -19,6 +19,7 @@ import config
 from bot import logs
 from bot.app import App, Parts, opened, posting
 from bot.app.running import run
+from bot.app.watching import watched_by_the_operator
 from bot.app.wiring import secrets
 from bot.channels.slack.channel import SlackChannel
 from bot.channels.telegram.channel import TelegramChannel
@@ -29,6 +30,7 @@ from bot.store.sqlite import SqliteStore
 from tests.chaos.clock import SharedClock
 from tests.chaos.llm import ScriptedLLM
 
+ASKED = signal.SIGUSR1  # says what it does
 STEPS = (
     "keep_list",
     "keep_ranking",
@@ -103,14 +105,22 @@ def main(order: Order) -> int:
         _die_at(order.death, folder)
 
     async def whole() -> None:
-        async with opened(
-            loaded, Parts(llm=ScriptedLLM(folder, clock) if order.scripted else None, clock=clock)
-        ) as app:
-            await COMMANDS[order.command](app)
+        asyncio.get_running_loop().add_signal_handler(ASKED, _tell_what_runs)
+        async with watched_by_the_operator() as telemetry:
+            llm = ScriptedLLM(folder, clock) if order.scripted else None
+            parts = Parts(llm=llm, clock=clock, telemetry=telemetry)
+            async with opened(loaded, parts) as app:
+                await COMMANDS[order.command](app)
 
     with asyncio.Runner(loop_factory=clock.watched_loop) as runner:
         runner.run(whole())
     return 0
+
+
+def _tell_what_runs() -> None:
+    """Into the log: where every task stands."""
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=3)
 
 
 MARK = "signalled"  # the file that holds the ID of the process whose death was `alone`

@@ -27,7 +27,7 @@ SIZE = _SLOTS_AT + SLOTS * _SLOT.size
 NEVER = float("inf")
 TICK_SECONDS = 0.004  # real, between two looks of a process at the file
 LOOK_SECONDS = 0.003  # real, between two looks of the experiment at the processes
-WORKS = 0.3  # of the time; a process that computes more has a thread at work
+WORKING = (b"R", b"D")
 QUIET_SECONDS = 0.015  # real; a process that waits so long for nothing but its sleeps has nothing else to do
 
 
@@ -142,38 +142,32 @@ class Time:
     async def _skip(self, sleepers: Callable[[], Sequence[Sleeper]], is_busy: Callable[[], bool]) -> None:
         seen: object = None
         since = 0.0
-        used: dict[int, float] = {}
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             found = sleepers()
             states = {one.slot: self.quiet(one.slot) for one in found}
             marks = {slot: busy for slot, (busy, _, _) in states.items()}
             waits = bool(found) and not is_busy() and all(waiting for _, waiting, _ in states.values())
-            if not waits or marks != seen:
+            if not waits or marks != seen or any(works(one.pid) for one in found):
                 seen, since = marks if waits else None, time.monotonic()
-                used = {one.slot: _computed(one.pid) for one in found}
                 continue
-            quiet = time.monotonic() - since
-            if quiet < QUIET_SECONDS:
+            if time.monotonic() - since < QUIET_SECONDS:
                 continue
             wake = min((wake for _, _, wake in states.values() if wake), default=NEVER)
-            works = any(_computed(one.pid) - used[one.slot] > WORKS * quiet for one in found)
-            if not works and NEVER > wake > self.monotonic():
+            if NEVER > wake > self.monotonic():
                 left_out = wake - self.monotonic()
                 self.jump(left_out)
                 self.skipped += left_out
             seen = None
 
 
-def _computed(pid: int) -> float:
-    """Seconds of processor time that all threads of a process took; of one that is gone, none.
-
-    The clock's ID as clock_getcpuclockid(3) makes it.
-    """
+def works(pid: int) -> bool:
+    """Does any thread of the process compute, wait for a processor to do so, or wait for a disk? proc_pid_stat(5)"""
     try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except OSError:
-        return 0.0
+        states = [path.read_bytes().rpartition(b")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (OSError, IndexError):  # it has ended meanwhile
+        return False
+    return any(state in WORKING for state in states)
 
 
 @dataclass

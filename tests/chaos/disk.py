@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bot.store.sqlite import SqliteStore
-from tests.chaos import day
-from tests.chaos.asking import ALL, Asking
+from tests.chaos import aftermath
+from tests.chaos.bystanders import ALL, Asking
 from tests.chaos.results import Row
 from tests.chaos.scene import Ground, Scene, a_scene
 from tests.chaos.trial import Trial
@@ -23,12 +23,12 @@ DONE_SECONDS = 120.0
 async def full(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Nothing is corrupt, the log says what it is, and the day goes on when there is room again."""
     row = trial.row("disk full under SQLite")
-    expected = await day.undisturbed(ground)
+    expected = await aftermath.undisturbed(ground)
     with _small_disk(ground.folder / f"disk-{trial.number}") as disk:
         if disk is None:
             row.fault = "disk full: skipped, only root may mount a small one"
             return [row]
-        async with a_scene(ground, script=day.SCRIPT) as scene, SqliteStore.open(disk / "paperboy.db") as store:
+        async with a_scene(ground, script=aftermath.SCRIPT) as scene, SqliteStore.open(disk / "paperboy.db") as store:
             scene.store, scene.store_url = store, f"sqlite:///{disk}/paperboy.db"
             scene.write()
             asked = Asking(scene)
@@ -37,7 +37,7 @@ async def full(ground: Ground, trial: Trial) -> Sequence[Row]:
                 asked.ask(*trial.random.sample(ALL, 3))
                 await asyncio.sleep(trial.random.uniform(0.2, expected.seconds))
                 _fill(disk)
-                row.figures["done before"] = await day.is_done(scene)
+                row.figures["done before"] = await aftermath.is_done(scene)
                 asked.ask(trial.random.choice(ALL))
                 await scene.time.sleep(FULL_SECONDS)
                 if not scene.alive:
@@ -47,13 +47,13 @@ async def full(ground: Ground, trial: Trial) -> Sequence[Row]:
                 began = scene.time.monotonic()
                 await _done(scene, asked, row)
                 row.recovery.append(round(scene.time.monotonic() - began, 1))
-                await scene.time.sleep(day.AFTER_SECONDS)
-            await day.ends(scene, row)
+                await scene.time.sleep(aftermath.AFTER_SECONDS)
+            await aftermath.ends(scene, row)
             if not row.figures["said so"] and not row.figures["done before"]:
                 row.failures.append(f"the log never says {SAYS!r}")
             _check(disk / "paperboy.db", row)
-            day.enter(row, await day.outcome(scene, expected))
-            day.enter(row, await asked.outcome())
+            aftermath.enter(row, await aftermath.outcome(scene, expected))
+            aftermath.enter(row, await asked.outcome())
             if row.failures:
                 row.failures.append(scene.said(150))
     return [row]
@@ -61,7 +61,7 @@ async def full(ground: Ground, trial: Trial) -> Sequence[Row]:
 
 async def _done(scene: Scene, asked: Asking, row: Row) -> None:
     async def holds() -> bool:
-        return await day.is_done(scene) and await asked.is_settled()
+        return await aftermath.is_done(scene) and await asked.is_settled()
 
     try:
         await scene.until(holds, DONE_SECONDS)

@@ -177,6 +177,7 @@ def _import_everything() -> None:
     import bot.app.running
     import bot.channels.slack
     import bot.channels.telegram
+    import bot.engine.on_docket
     import bot.store.redis
     import handlers.slack
     import handlers.telegram

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from tests.chaos import day
-from tests.chaos.asking import ALL, LAB, ROOM, Asking
+from tests.chaos import aftermath
+from tests.chaos.bystanders import ALL, LAB, ROOM, Asking
 from tests.chaos.results import Row
 from tests.chaos.scene import PLACE, STORES, Ground, Scene, a_scene
 from tests.chaos.trial import Trial
@@ -23,8 +23,8 @@ PLACES = (str(GROUP), str(LAB.id), PLACE, ROOM)
 async def sends(ground: Ground, trial: Trial) -> Sequence[Row]:
     """A day and some questions; every wait is kept to."""
     row = trial.row("30 % of sends answered 429", faults=0)
-    expected = await day.undisturbed(ground)
-    async with a_scene(ground, STORES[trial.number // 2 % 2], script=day.SCRIPT) as scene:
+    expected = await aftermath.undisturbed(ground)
+    async with a_scene(ground, STORES[trial.number // 2 % 2], script=aftermath.SCRIPT) as scene:
         asked = Asking(scene)
         _limit(scene, trial, row)
         async with scene.skipping():
@@ -32,15 +32,15 @@ async def sends(ground: Ground, trial: Trial) -> Sequence[Row]:
             asked.ask(*trial.random.sample(ALL, 4))
 
             async def holds() -> bool:
-                return await day.is_done(scene) and await asked.is_settled()
+                return await aftermath.is_done(scene) and await asked.is_settled()
 
             began = scene.time.monotonic()
             await scene.until(holds, 2 * 60.0)
             row.recovery.append(round(scene.time.monotonic() - began, 1))
-            await scene.time.sleep(day.AFTER_SECONDS)
-        await day.ends(scene, row)
-        day.enter(row, await day.outcome(scene, expected))
-        day.enter(row, await asked.outcome())
+            await scene.time.sleep(aftermath.AFTER_SECONDS)
+        await aftermath.ends(scene, row)
+        aftermath.enter(row, await aftermath.outcome(scene, expected))
+        aftermath.enter(row, await asked.outcome())
         if row.failures:
             row.failures.append(scene.said(80))
     return [row]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tests import redis_standin
-from tests.chaos import day
-from tests.chaos.asking import ALL, Asking
+from tests.chaos import aftermath
 from tests.chaos.at_once import at_once
+from tests.chaos.bystanders import ALL, Asking
 from tests.chaos.proxy import Proxy
 from tests.chaos.results import Row
 from tests.chaos.scene import STORES, Ground, Scene, a_scene
@@ -40,7 +40,7 @@ PLACES = (
 
 async def cut(ground: Ground, trial: Trial) -> Sequence[Row]:
     """One world for each of PLACES, all at once."""
-    await day.undisturbed(ground)
+    await aftermath.undisturbed(ground)
     store = STORES[trial.number % 2]
     works = [_on_a_bad_line(ground, place, store, trial, Random(trial.random.random())) for place in PLACES]
     return await at_once(works, AT_ONCE)
@@ -52,7 +52,7 @@ async def _on_a_bad_line(ground: Ground, place: Place, store: str, trial: Trial,
     store = "redis" if place.name == "Redis" else store
     with redis_standin.running() as redis:
         own = replace(ground, redis=redis)
-        async with a_scene(own, store, script=day.SCRIPT) as scene, _bad_line(scene, place, random) as proxy:
+        async with a_scene(own, store, script=aftermath.SCRIPT) as scene, _bad_line(scene, place, random) as proxy:
             asked = Asking(scene)
             async with scene.time.skipping(lambda: scene.alive, lambda: proxy.held > 0 or scene.is_busy()):
                 await scene.start(scripted=not is_model)
@@ -66,13 +66,13 @@ async def _on_a_bad_line(ground: Ground, place: Place, store: str, trial: Trial,
                     row.failures.clear()
                     await _is_done(scene, asked, row)
                     row.figures["done only on a good line"] = round(time.monotonic() - mended, 1)
-                await scene.time.sleep(day.AFTER_SECONDS)
-            await day.ends(scene, row)
+                await scene.time.sleep(aftermath.AFTER_SECONDS)
+            await aftermath.ends(scene, row)
             if is_model:
-                day.enter(row, await day.outcome_by_itself(scene))
+                aftermath.enter(row, await aftermath.outcome_by_itself(scene))
             else:
-                day.enter(row, await day.outcome(scene, await day.undisturbed(ground)))
-                day.enter(row, await asked.outcome())
+                aftermath.enter(row, await aftermath.outcome(scene, await aftermath.undisturbed(ground)))
+                aftermath.enter(row, await asked.outcome())
             row.faults = sum(proxy.played.values())
             row.figures["played"] = dict(proxy.played)
             if row.failures:
@@ -82,7 +82,7 @@ async def _on_a_bad_line(ground: Ground, place: Place, store: str, trial: Trial,
 
 async def _is_done(scene: Scene, asked: Asking, row: Row) -> None:
     async def holds() -> bool:
-        return await day.is_done(scene) and await asked.is_settled()
+        return await aftermath.is_done(scene) and await asked.is_settled()
 
     began = scene.time.monotonic()
     try:

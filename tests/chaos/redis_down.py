@@ -7,8 +7,8 @@ from dataclasses import replace
 from random import Random
 
 from tests import redis_standin
-from tests.chaos import day
-from tests.chaos.asking import ALL, HELP, PLATFORMS, Asking
+from tests.chaos import aftermath
+from tests.chaos.bystanders import ALL, HELP, PLATFORMS, Asking
 from tests.chaos.llm import AT_ONCE, Script
 from tests.chaos.results import Row
 from tests.chaos.scene import Ground, Scene, a_scene
@@ -26,15 +26,15 @@ SLOWLY = Script(seconds=(2.0, 4.0))
 
 async def restarts(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Killed with -9 and started again: with appendfsync always it knows all that it said it knew."""
-    await day.undisturbed(ground)
+    await aftermath.undisturbed(ground)
     return await asyncio.gather(*(_restarted(ground, trial, Random(trial.random.random())) for _ in range(WORLDS)))
 
 
 async def _restarted(ground: Ground, trial: Trial, random: Random) -> Row:
     row = trial.row("Redis killed and started again", faults=0)
-    expected = await day.undisturbed(ground)
+    expected = await aftermath.undisturbed(ground)
     with redis_standin.running() as redis:
-        async with a_scene(replace(ground, redis=redis), "redis", script=day.SCRIPT) as scene:
+        async with a_scene(replace(ground, redis=redis), "redis", script=aftermath.SCRIPT) as scene:
             asked, is_down = Asking(scene), False
             async with scene.time.skipping(lambda: scene.alive, lambda: is_down or scene.is_busy()):
                 await scene.start()
@@ -51,10 +51,10 @@ async def _restarted(ground: Ground, trial: Trial, random: Random) -> Row:
                 back = time.monotonic()
                 await _all_done(scene, asked, row)
                 row.recovery.append(round(time.monotonic() - back, 1))
-                await scene.time.sleep(day.AFTER_SECONDS)
-            await day.ends(scene, row)
-            day.enter(row, await day.outcome(scene, expected))
-            day.enter(row, await asked.outcome())
+                await scene.time.sleep(aftermath.AFTER_SECONDS)
+            await aftermath.ends(scene, row)
+            aftermath.enter(row, await aftermath.outcome(scene, expected))
+            aftermath.enter(row, await asked.outcome())
             if row.failures:
                 row.failures.append(scene.said(120))
     return row
@@ -62,7 +62,7 @@ async def _restarted(ground: Ground, trial: Trial, random: Random) -> Row:
 
 async def _all_done(scene: Scene, asked: Asking, row: Row) -> None:
     async def holds() -> bool:
-        return await day.is_done(scene) and await asked.is_settled()
+        return await aftermath.is_done(scene) and await asked.is_settled()
 
     try:
         await scene.until(holds, DONE_SECONDS)
@@ -72,13 +72,13 @@ async def _all_done(scene: Scene, asked: Asking, row: Row) -> None:
 
 async def gone(ground: Ground, trial: Trial) -> Sequence[Row]:
     """For a minute of real time: who asks is told to try again, the report comes late, all goes on soon after."""
-    await day.undisturbed(ground)
+    await aftermath.undisturbed(ground)
     return await asyncio.gather(*(_gone(ground, trial, Random(trial.random.random())) for _ in range(WORLDS)))
 
 
 async def _gone(ground: Ground, trial: Trial, random: Random) -> Row:
     row = trial.row(f"Redis gone for {GONE_SECONDS:.0f} s")
-    expected = await day.undisturbed(ground)
+    expected = await aftermath.undisturbed(ground)
     with redis_standin.running() as redis:
         async with a_scene(replace(ground, redis=redis), "redis", script=SLOWLY) as scene:
             asked = Asking(scene)
@@ -87,7 +87,7 @@ async def _gone(ground: Ground, trial: Trial, random: Random) -> Row:
             await scene.until(lambda: scene.model.calls["score"] > 0)
             asked.ask(*random.sample(ALL, 2))
             await asyncio.sleep(random.uniform(0, 6.0))
-            row.figures["done before"] = await day.is_done(scene)
+            row.figures["done before"] = await aftermath.is_done(scene)
             redis.kill()
             ends = time.monotonic() + GONE_SECONDS
             for _ in range(3):
@@ -99,10 +99,10 @@ async def _gone(ground: Ground, trial: Trial, random: Random) -> Row:
             back = time.monotonic()
             await asyncio.gather(_commands_go_on(asked, row, back), _report_goes_on(scene, asked, row, back))
             async with scene.skipping():
-                await scene.time.sleep(day.AFTER_SECONDS)
-            await day.ends(scene, row)
-            day.enter(row, await day.outcome(scene, expected))
-            day.enter(row, await asked.outcome())
+                await scene.time.sleep(aftermath.AFTER_SECONDS)
+            await aftermath.ends(scene, row)
+            aftermath.enter(row, await aftermath.outcome(scene, expected))
+            aftermath.enter(row, await asked.outcome())
             if row.failures:
                 row.failures.append(scene.said(200))
     return row
@@ -135,7 +135,7 @@ def _helps(asked: Asking, platform: str) -> list[str]:
 
 
 async def _report_goes_on(scene: Scene, asked: Asking, row: Row, back: float) -> None:
-    await scene.until(lambda: day.is_done(scene), DONE_SECONDS)
+    await scene.until(lambda: aftermath.is_done(scene), DONE_SECONDS)
     _enter_recovery(row, "report", time.monotonic() - back)
     await _all_done(scene, asked, row)
     row.figures["what was under way done after"] = round(time.monotonic() - back, 1)  # where leases run out, that

@@ -22,8 +22,8 @@ from bot.store.redis import RedisStore
 from bot.store.sqlite import SqliteStore
 from tests import latexml_pages, redis_standin
 from tests.arxiv_standin import ArxivStandIn, Entry
-from tests.chaos.child import Death, Order
-from tests.chaos.clock import Time
+from tests.chaos.child import ASKED, Death, Order
+from tests.chaos.clock import Time, works
 from tests.chaos.forks import Forks, Process
 from tests.chaos.llm import AT_ONCE, Model, Script
 from tests.huggingface_standin import HuggingFaceStandIn, an_item
@@ -100,6 +100,10 @@ class Slack(Watched, SlackStandIn):
         return f"{self._last_ts:.6f}"
 
 
+def a_title(number: int) -> str:
+    return f"Seeing Through {SUBJECTS[number % len(SUBJECTS)].title()} {number}"
+
+
 def an_abstract(number: int) -> str:
     """Of an invented paper; no two are alike, so that no two are scored or read alike."""
     subject = SUBJECTS[number % len(SUBJECTS)]
@@ -127,10 +131,7 @@ def an_id(number: int) -> str:
 def a_list(papers: int = PAPERS, first: int = 1) -> list[dict[str, Any]]:
     """A day's list, as Hugging Face gives it."""
     return [
-        an_item(
-            number, summary=an_abstract(number), title=f"Seeing Through {SUBJECTS[number % len(SUBJECTS)]} {number}"
-        )
-        for number in range(first, first + papers)
+        an_item(number, summary=an_abstract(number), title=a_title(number)) for number in range(first, first + papers)
     ]
 
 
@@ -216,8 +217,10 @@ port = 0
         return [process for process in self.processes if process.code is None]
 
     def is_busy(self) -> bool:
-        """Has any stand-in a request in work?"""
-        return any(one.in_work for one in (self.huggingface, self.arxiv, self.telegram, self.slack))
+        """Has any server something to do?"""
+        return works(self.ground.redis.process.pid) or any(
+            one.in_work for one in (self.huggingface, self.arxiv, self.telegram, self.slack)
+        )
 
     @asynccontextmanager
     async def skipping(self) -> AsyncIterator[None]:
@@ -241,6 +244,16 @@ port = 0
         log = self.folder / "log"
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
 
+    async def ends(self, process: Process, number: signal.Signals = signal.SIGTERM, seconds: float = 15.0) -> int:
+        """The code of a process that was told to end. Raises AssertionError with what it does instead."""
+        process.signal(number)
+        try:
+            return await process.end(seconds)
+        except TimeoutError:
+            process.signal(ASKED)
+            await asyncio.sleep(1.0)
+            raise AssertionError(f"{number.name} ended nothing in {seconds} s:\n{self.said(200)}") from None
+
     async def end(self) -> None:
         """No process outlives its scene."""
         for process in self.alive:
@@ -257,13 +270,17 @@ async def a_scene(
     start: datetime = START,
     lists: Mapping[str, Sequence[dict[str, Any]]] | None = None,
     chats: Sequence[Chat] = (),
+    beside: Sequence[int] = (),
     script: Script = AT_ONCE,
     speed: float = 1.0,
 ) -> AsyncIterator[Scene]:
-    """A world at `start`, with settings for a Telegram group in Chinese and a Slack channel in English."""
+    """A world at `start`, with settings for a Telegram group in Chinese and a Slack channel in English.
+
+    `lists` are those of Hugging Face by day (`a_list`), `beside` the numbers of papers that arXiv alone knows.
+    """
     lists = lists if lists is not None else {str(DAY): a_list()}
-    ids = sorted({item["paper"]["id"] for items in lists.values() for item in items})
-    numbers = {id_: int(id_.partition(".")[2]) for id_ in ids}
+    listed = {item["paper"]["id"] for items in lists.values() for item in items}
+    numbers = {id_: int(id_.partition(".")[2]) for id_ in (*sorted(listed), *map(an_id, beside))}
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=ground.folder)))
@@ -279,7 +296,10 @@ async def a_scene(
             huggingface=await enter(HuggingFaceStandIn(days=dict(lists))),
             arxiv=await enter(
                 ArxivStandIn(
-                    known=[Entry(id_, summary=an_abstract(number)) for id_, number in numbers.items()],
+                    known=[
+                        Entry(id_, title=a_title(number), summary=an_abstract(number))
+                        for id_, number in numbers.items()
+                    ],
                     pages={f"/html/{id_}": a_page(number) for id_, number in numbers.items()},
                 )
             ),

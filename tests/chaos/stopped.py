@@ -14,11 +14,11 @@ from random import Random
 from aiohttp import web
 
 from tests import redis_standin
-from tests.chaos import day
-from tests.chaos.asking import ALL, Asking
+from tests.chaos import aftermath
+from tests.chaos.aftermath import Undisturbed
 from tests.chaos.at_once import at_once
+from tests.chaos.bystanders import ALL, Asking
 from tests.chaos.child import MARK, Death
-from tests.chaos.day import Undisturbed
 from tests.chaos.forks import Process
 from tests.chaos.llm import Script
 from tests.chaos.results import Row
@@ -57,7 +57,7 @@ MOMENTS = (
 
 async def of_the_day(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Each moment on each store, all at once: most of it is waiting for real leases."""
-    expected = await day.undisturbed(ground)
+    expected = await aftermath.undisturbed(ground)
     works = []
     with ExitStack() as stack:
         for store in STORES:
@@ -102,12 +102,12 @@ async def _one(
                 await scene.until(lambda: _is_all_done(scene, asked), OTHERS_SECONDS)
             except TimeoutError:
                 row.failures.append("not done when it goes on, either")
-            await scene.time.sleep(day.AFTER_SECONDS)
-        await day.ends(scene, row)
-        for found in (await day.outcome(scene, expected), await asked.outcome()):
+            await scene.time.sleep(aftermath.AFTER_SECONDS)
+        await aftermath.ends(scene, row)
+        for found in (await aftermath.outcome(scene, expected), await asked.outcome()):
             if moment.step == WRITE:
                 found.failures = [one for one in found.failures if " times" not in one or "in no" in one]
-            day.enter(row, found)
+            aftermath.enter(row, found)
         row.figures["progress left"] = asked.left
         if row.failures:
             row.failures.append(scene.said(120))
@@ -115,7 +115,7 @@ async def _one(
 
 
 async def _is_all_done(scene: Scene, asked: Asking) -> bool:
-    return await day.is_done(scene) and await asked.is_settled()
+    return await aftermath.is_done(scene) and await asked.is_settled()
 
 
 async def _stopped(scene: Scene, asked: Asking, moment: Moment, random: Random, length: float) -> Process:

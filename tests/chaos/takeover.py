@@ -11,8 +11,8 @@ from random import Random
 from aiohttp import web
 
 from tests import redis_standin
-from tests.chaos import day
-from tests.chaos.asking import ALL, LAB, Asking, Question
+from tests.chaos import aftermath
+from tests.chaos.bystanders import ALL, LAB, Asking, Question
 from tests.chaos.forks import Process
 from tests.chaos.llm import AT_ONCE, Script
 from tests.chaos.results import Row
@@ -31,7 +31,7 @@ Kill = Callable[[Scene, Asking], Awaitable[Process]]
 
 async def kills(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Two replicas, real time; the one that works is killed. All of it at once: most of it is waiting."""
-    await day.undisturbed(ground)
+    await aftermath.undisturbed(ground)
     places: dict[str, Kill] = {
         "that makes the report": _who_scores,
         "that sends the report": _who_sends,
@@ -47,7 +47,7 @@ async def kills(ground: Ground, trial: Trial) -> Sequence[Row]:
 
 
 async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
-    expected = await day.undisturbed(ground)
+    expected = await aftermath.undisturbed(ground)
     async with a_scene(ground, "redis", script=SLOWLY) as scene:
         asked = Asking(scene)
         if kill in (_who_answers, _who_polls):
@@ -64,7 +64,7 @@ async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
         async def holds() -> bool:
             if kill in (_who_answers, _who_polls):
                 return await asked.is_settled() and len(asked.shown("telegram")) > 0
-            return await day.is_done(scene)
+            return await aftermath.is_done(scene)
 
         try:
             await scene.until(holds, PATIENCE_SECONDS)
@@ -74,11 +74,11 @@ async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
         if row.recovery[-1] > LEASE_AND_FIVE:
             row.failures.append(f"taken over and done only after {row.recovery[-1]} s")
         async with scene.skipping():
-            await scene.time.sleep(day.AFTER_SECONDS)
-        await day.ends(scene, row)
+            await scene.time.sleep(aftermath.AFTER_SECONDS)
+        await aftermath.ends(scene, row)
         if kill in (_who_scores, _who_sends):
-            day.enter(row, await day.outcome(scene, expected))
-        day.enter(row, await asked.outcome())
+            aftermath.enter(row, await aftermath.outcome(scene, expected))
+        aftermath.enter(row, await asked.outcome())
         if row.failures:
             row.failures.append(scene.said(150))
     return row
@@ -145,10 +145,10 @@ async def _at_request(scene: Scene, paths: Sequence[str], number: int) -> Proces
 
 async def ends(ground: Ground, trial: Trial) -> Sequence[Row]:
     """SIGTERM at any moment, with sends in flight that take their time; then another process does the rest."""
-    expected = await day.undisturbed(ground)
+    expected = await aftermath.undisturbed(ground)
     store = STORES[trial.number // 2 % 2]
     row = trial.row("SIGTERM with work in flight")
-    async with a_scene(ground, store, script=day.SCRIPT) as scene:
+    async with a_scene(ground, store, script=aftermath.SCRIPT) as scene:
         asked = Asking(scene)
         _send_slowly(scene, trial.random)
         async with scene.skipping():
@@ -165,14 +165,14 @@ async def ends(ground: Ground, trial: Trial) -> Sequence[Row]:
             began = scene.time.monotonic()
 
             async def holds() -> bool:
-                return await day.is_done(scene) and await asked.is_settled()
+                return await aftermath.is_done(scene) and await asked.is_settled()
 
             await scene.until(holds, PATIENCE_SECONDS)
             row.recovery.append(round(scene.time.monotonic() - began, 1))
-            await scene.time.sleep(day.AFTER_SECONDS)
-        await day.ends(scene, row)
-        day.enter(row, await day.outcome(scene, expected))
-        day.enter(row, await asked.outcome())
+            await scene.time.sleep(aftermath.AFTER_SECONDS)
+        await aftermath.ends(scene, row)
+        aftermath.enter(row, await aftermath.outcome(scene, expected))
+        aftermath.enter(row, await asked.outcome())
         if row.unknown:
             row.failures.append(f"{row.unknown} parts are unknown after an orderly end")
         if row.failures:

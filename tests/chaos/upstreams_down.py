@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from tests.chaos import day
-from tests.chaos.asking import PLATFORMS, Asking, Question
+from tests.chaos import aftermath
+from tests.chaos.bystanders import PLATFORMS, Asking, Question
 from tests.chaos.llm import AT_ONCE, Script
 from tests.chaos.results import Row
 from tests.chaos.scene import DAY, PAPERS, START, STORES, Ground, Scene, a_list, a_scene
@@ -30,7 +30,7 @@ async def model(ground: Ground, trial: Trial) -> Sequence[Row]:
         asked = Asking(scene)
         async with scene.skipping():
             await scene.start()
-            await scene.until(lambda: day.is_done(scene))
+            await scene.until(lambda: aftermath.is_done(scene))
             row.recovery.append(round((scene.time.now() - START).total_seconds(), 1))
             _say_so(scene, row, is_model_down=True)
             for platform in PLATFORMS:
@@ -42,11 +42,11 @@ async def model(ground: Ground, trial: Trial) -> Sequence[Row]:
             _no_silence(asked, row)
             scene.model.play(AT_ONCE)
             scene.time.jump_to(START + timedelta(days=1) - timedelta(seconds=10))
-            await scene.until(lambda: day.is_done(scene, 2 * day.REPORTS))
+            await scene.until(lambda: aftermath.is_done(scene, 2 * aftermath.REPORTS))
             _say_so(scene, row, is_model_down=False)
-            await scene.time.sleep(day.AFTER_SECONDS)
-        await day.ends(scene, row)
-        day.enter(row, await day.outcome_by_itself(scene))
+            await scene.time.sleep(aftermath.AFTER_SECONDS)
+        await aftermath.ends(scene, row)
+        aftermath.enter(row, await aftermath.outcome_by_itself(scene))
     return [row]
 
 
@@ -68,13 +68,13 @@ def _say_so(scene: Scene, row: Row, *, is_model_down: bool) -> None:
 
 async def source(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Hugging Face answers with errors until noon; then the report comes, late, once, and says that it is late."""
-    expected = await day.undisturbed(ground)
+    expected = await aftermath.undisturbed(ground)
     fault = trial.random.choice(
         (Fault(503, b"down"), Fault(429, b"", {"Retry-After": "30"}), Fault(200, b"<html>"), CUT)
     )
     row = trial.row("Hugging Face down until noon")
     row.figures["fault"] = f"{fault.status} {fault.way}"
-    async with a_scene(ground, STORES[trial.number // 2 % 2], script=day.SCRIPT) as scene:
+    async with a_scene(ground, STORES[trial.number // 2 % 2], script=aftermath.SCRIPT) as scene:
         scene.huggingface.faults = deque([fault] * ENDLESS)
         async with scene.skipping():
             await scene.start()
@@ -83,13 +83,13 @@ async def source(ground: Ground, trial: Trial) -> Sequence[Row]:
                 row.failures.append("something was posted before there was a list")
             row.figures["asked before noon"] = ENDLESS - len(scene.huggingface.faults)
             scene.huggingface.faults.clear()
-            await scene.until(lambda: day.is_done(scene))
+            await scene.until(lambda: aftermath.is_done(scene))
             row.recovery.append(round((scene.time.now() - NOON).total_seconds(), 1))
-            await scene.time.sleep(day.AFTER_SECONDS)
-        await day.ends(scene, row)
+            await scene.time.sleep(aftermath.AFTER_SECONDS)
+        await aftermath.ends(scene, row)
         first = [scene.telegram.messages()[0].text, str(scene.slack.posted()[0])]
         row.failures += [f"it does not say that it is late: {post[:200]}" for post in first if LATE not in post]
-        day.enter(row, await day.outcome(scene, expected))
+        aftermath.enter(row, await aftermath.outcome(scene, expected))
         if row.failures:
             row.failures.append(scene.said(80))
     return [row]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TextIO, cast
 
 from bot.errors import Outcome, SendError
-from bot.interfaces import Thread
+from bot.interfaces import Errand, Thread
 from bot.models import Address, Finding, Message, PartKind
 from bot.report import document
 from bot.report.document import Document, Span
@@ -25,6 +25,10 @@ class ConsoleChannel:
         return tuple(
             Message(PartKind.POST, each.key, json.dumps(_encoded(each), ensure_ascii=False)) for each in documents
         )
+
+    async def turn(self, errand: Errand) -> float:
+        """A terminal has no limits."""
+        return errand.since
 
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:  # noqa: ARG002 - a terminal has no threads
         """Prints the message. Raises SendError(GONE) when nobody reads the stream any more."""

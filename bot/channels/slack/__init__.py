@@ -4,6 +4,5 @@ from bot.channels.slack.api import slack_client
 from bot.channels.slack.channel import SlackChannel
 from bot.channels.slack.check import check_app_token
 from bot.channels.slack.messages import home
-from bot.channels.slack.rates import Paces
 
-__all__ = ["Paces", "SlackChannel", "check_app_token", "home", "slack_client"]
+__all__ = ["SlackChannel", "check_app_token", "home", "slack_client"]

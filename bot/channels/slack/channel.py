@@ -12,21 +12,22 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.channels.pace import Gate
 from bot.channels.slack import messages
 from bot.channels.slack.api import SlackError, answer
 from bot.channels.slack.check import check
 from bot.channels.slack.lookup import EVENT_TYPE, NO_THREAD, Lookup
-from bot.channels.slack.rates import ChannelPace
+from bot.channels.slack.rates import Rates
 from bot.channels.slack.simple import TEXT_LIMIT, as_text, without_pictures
 from bot.channels.slack.text import fitted, length
 from bot.errors import Outcome
-from bot.interfaces import SEND_SECONDS, Clock, Thread
+from bot.interfaces import SEND_SECONDS, Errand, Thread
 from bot.models import Address, Finding, Message
 from bot.report.document import Document
 
 logger = logging.getLogger(__name__)
 
-LONGEST_WAIT = 4.0  # seconds in the pace before a send is handed back
+REST_SECONDS = 4.0  # of SEND_SECONDS, for what stands round a send
 UPDATE_BYTES = 4_000  # of text in chat.update; the documentation says characters, and Slack counts UTF-8
 
 _ID = re.compile(r"[CGD]\w+")  # names have no capitals
@@ -41,7 +42,7 @@ class SlackChannel:
 
     With `address.thread` everything goes into that thread. A reply whose thread has no root (the root's fate is
     unknown, or it was deleted) is posted as a message of its own: out of place, but not lost. `interactive`: somebody
-    listens to buttons that are actions. `pace` is shared by the threads of a channel; without, it is this object's own.
+    listens to buttons that are actions. `gate` is the app's.
     What a message answers is nothing to Slack, where threads show it.
     """
 
@@ -49,39 +50,38 @@ class SlackChannel:
         self,
         address: Address,
         client: AsyncWebClient,
-        clock: Clock,
+        gate: Gate,
         *,
         interactive: bool = True,
-        pace: ChannelPace | None = None,
     ) -> None:
         self.address = address
         self._client = client
         self._interactive = interactive
-        pace = pace or ChannelPace.new(clock)
-        self._pace, self._edits = pace.messages, pace.edits
+        self._gate = gate
+        self._rates = Rates.of(address.target)
         self._id = address.target if _ID.fullmatch(address.target) else None
 
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         """See bot.channels.slack.messages."""
         return messages.render(documents, interactive=self._interactive)
 
+    async def turn(self, errand: Errand) -> float:
+        return await self._gate.turn((self._rates.messages,), errand)
+
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:
         """Posts once: blocks, else those without pictures, else their text. Returns the message's time stamp.
 
         What replaces a message becomes that one; where it can be changed no more, it is posted.
         """
-        if self._pace.wait > LONGEST_WAIT:
-            raise SlackError("slack: the channel is paused", Outcome.NOT_SENT, retry_after=self._pace.wait)
-        await self._pace.turn()
         async with self._heeding_pauses():
             return await self._put(self._arguments(key, message, thread), message.replaces)
 
     async def edit(self, message_id: str, message: Message) -> None:
         """One chat.update, where there is room for it now."""
-        wait = max(self._pace.wait, self._edits.wait)
-        if wait or self._id is None:
+        if self._id is None:
+            raise SlackError("slack: a channel known by its name has no edits", Outcome.NOT_SENT)
+        if wait := await self._gate.now((self._rates.edits,)):
             raise SlackError("slack: no room for an edit now", Outcome.NOT_SENT, retry_after=wait)
-        await self._edits.turn()
         until = asyncio.get_running_loop().time() + SEND_SECONDS
         async with self._heeding_pauses(), _ending(until, Outcome.NOT_SENT):
             await self._call(_update(_content(message), message_id))
@@ -97,11 +97,12 @@ class SlackChannel:
             yield
         except SlackError as error:
             if error.retry_after is not None:
-                self._pace.pause(error.retry_after)
+                await self._gate.refused(error.retry_after, self._rates.messages, self._rates.edits)
             raise
+        self._gate.accepted()
 
     async def _put(self, arguments: dict[str, Any], replaces: str) -> tuple[str, ...]:
-        until = asyncio.get_running_loop().time() + SEND_SECONDS - LONGEST_WAIT
+        until = asyncio.get_running_loop().time() + SEND_SECONDS - REST_SECONDS
         if not replaces or self._id is None:
             async with _ending(until, Outcome.UNKNOWN):
                 return await self._say(arguments)

@@ -5,9 +5,7 @@ https://docs.slack.dev/apis/web-api/rate-limits
 
 from dataclasses import dataclass
 
-from bot.channels.pace import Pace
-from bot.interfaces import Clock
-from bot.models import Address
+from bot.interfaces import Pace
 
 MESSAGE_SECONDS = 1.0  # Slack allows about one message a second in a channel, and short bursts beyond it:
 BURST = 5  # a report goes out at once
@@ -15,25 +13,14 @@ PROGRESS_SECONDS = 2.0  # chat.update is Tier 3, 50 a minute and more: what may 
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelPace:
-    """The turns of messages, and beside them those of edits that may be lost."""
+class Rates:
+    """The pace of messages, and beside it that of edits that may be lost."""
 
     messages: Pace
     edits: Pace
 
     @classmethod
-    def new(cls, clock: Clock) -> "ChannelPace":
-        return cls(Pace(clock, MESSAGE_SECONDS, BURST), Pace(clock, PROGRESS_SECONDS, BURST))
-
-
-class Paces:
-    """One pace a channel, whatever thread of it is written to."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._paces: dict[str, ChannelPace] = {}
-
-    def of(self, address: Address) -> ChannelPace:
-        if address.target not in self._paces:
-            self._paces[address.target] = ChannelPace.new(self._clock)
-        return self._paces[address.target]
+    def of(cls, target: str) -> "Rates":
+        return cls(
+            Pace(f"slack:{target}", MESSAGE_SECONDS, BURST), Pace(f"slack:{target}:edits", PROGRESS_SECONDS, BURST)
+        )

@@ -19,7 +19,8 @@ from telegram import (
 from telegram import Message as TelegramMessage
 from telegram.error import BadRequest, InvalidToken
 
-from bot.channels.pace import Pace, Window
+from bot.channels.pace import Gate
+from bot.channels.telegram import rates
 from bot.channels.telegram.api import (
     answered_within,
     is_not_to_edit,
@@ -32,7 +33,7 @@ from bot.channels.telegram.api import (
 from bot.channels.telegram.check import findings
 from bot.channels.telegram.render import Payload, render, resolved
 from bot.errors import Outcome, SendError
-from bot.interfaces import SEND_SECONDS, Clock, Thread
+from bot.interfaces import SEND_SECONDS, Errand, Thread
 from bot.models import Address, Finding, Message, PartKind
 from bot.report.document import Document
 
@@ -40,46 +41,24 @@ logger = logging.getLogger(__name__)
 
 GENERAL_TOPIC = 1  # posting there works only without naming it
 FIRST_SUPERGROUP = -1_000_000_000_000  # a supergroup or channel 123 has the chat ID -1000000000123
-# https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: about one message a second in a chat
-# (short bursts pass), 20 a minute in a group, 30 a second in all: a burst and what follows stay within that second.
-CHAT_SECONDS, CHAT_BURST = 1.0, 6
-GROUP_MOST, GROUP_SECONDS = 20, 61.0  # a minute, and what a message may take to arrive
-ALL_SECONDS, ALL_BURST = 1 / 22, 8
-LONGEST_PAUSE = 3.0  # seconds waited inside a send; a longer wait is the caller's
+REST_SECONDS = 3.0  # of SEND_SECONDS, for what stands round a send
 EDIT_ROOM = 3  # messages that could go now, for an edit to go: progress never takes the last turns from the answers
 PREVIEW_SECONDS = 5.0  # one that takes longer shows what is over
 DRAFT_IDS = 2**31 - 1  # a draft's ID is a signed number of 32 bits and not 0
 
 
-class Paces:
-    """The paces of one bot: one over all its chats, and those of each chat, which its topics share."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._all = Pace(clock, ALL_SECONDS, ALL_BURST)
-        self._chats: dict[str, tuple[Pace | Window, ...]] = {}
-
-    def of(self, target: str, *, is_private: bool) -> tuple[Pace | Window, ...]:
-        """The chat's own first."""
-        if target not in self._chats:
-            group = () if is_private else (Window(self._clock, GROUP_MOST, GROUP_SECONDS),)
-            self._chats[target] = (Pace(self._clock, CHAT_SECONDS, CHAT_BURST), self._all, *group)
-        return self._chats[target]
-
-
 class TelegramChannel:
     """A chat, channel or forum topic. Implements `bot.interfaces.Channel`.
 
-    `interactive`: handlers listen to this bot's updates, so its buttons may be more than links. `paces` are the bot's.
+    `interactive`: handlers listen to this bot's updates, so its buttons may be more than links. `gate` is the bot's.
     """
 
     def __init__(
         self,
         address: Address,
         bot: Bot,
-        clock: Clock,
+        gate: Gate,
         style: Literal["classic", "rich"] = "classic",
-        paces: Paces | None = None,
         *,
         interactive: bool = True,
     ) -> None:
@@ -90,29 +69,31 @@ class TelegramChannel:
         self._interactive = interactive
         self._is_private = isinstance(self._chat, int) and self._chat > 0
         self._has_drafts = self._is_private
-        self._paces = (paces or Paces(clock)).of(address.target, is_private=self._is_private)
+        self._gate = gate
+        self._limits = rates.own(address.target, is_private=self._is_private)
         if style == "rich":
             logger.warning("rich messages are not supported yet; posting classic ones", extra={"address": str(address)})
 
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         return render(documents, linkable=self._message_url("0") is not None, interactive=self._interactive)
 
+    async def turn(self, errand: Errand) -> float:
+        return await self._gate.turn(self._limits, errand)
+
     async def send(self, key: str, message: Message, thread: Thread) -> tuple[str, ...]:  # noqa: ARG002 - no place for a key
         payload = json.loads(message.payload)
         if message.kind is PartKind.LINK:
             return await self._link(message.document, payload, thread)
-        await self._turn()
         time = asyncio.get_running_loop().time
-        end = time() + SEND_SECONDS - LONGEST_PAUSE
+        end = time() + SEND_SECONDS - REST_SECONDS
         if message.replaces and await self._replace(payload, message.replaces):
             return (message.replaces,)
         async with answered_within(end - time()):
             return await self._post(payload, self._topic, message.answers)
 
     async def edit(self, message_id: str, message: Message) -> None:
-        if wait := max(pace.wait_for(EDIT_ROOM) for pace in self._paces):
+        if wait := await self._gate.now(self._limits, EDIT_ROOM):
             raise SendError("no turn for an edit now", Outcome.NOT_SENT, retry_after=wait)
-        await self._turn()
         await self._repeatable(self._edit(json.loads(message.payload), message_id))
 
     async def preview(self, message: Message) -> bool:
@@ -135,13 +116,6 @@ class TelegramChannel:
 
     async def check(self) -> Sequence[Finding]:
         return await findings(self._bot, self.address)
-
-    async def _turn(self) -> None:
-        wait = max(pace.wait for pace in self._paces)
-        if wait > LONGEST_PAUSE:
-            raise SendError("this chat has to wait", Outcome.NOT_SENT, retry_after=wait)
-        for pace in self._paces:
-            await pace.turn()
 
     async def _post(self, payload: Payload, topic: int | None, answers: str) -> tuple[str, ...]:
         try:
@@ -189,14 +163,13 @@ class TelegramChannel:
         if posted is None or linked is None:
             logger.info("nothing to link", extra={"address": str(self.address), "document": document})
             return ()
-        await self._turn()
         await self._repeatable(self._edit(linked, posted))
         return (posted,)
 
     async def _repeatable(self, edit: Awaitable[tuple[str, ...]]) -> None:
         """Makes an edit. It is idempotent: an ambiguous one may be repeated, and one that changes nothing is made."""
         try:
-            async with answered_within(SEND_SECONDS - LONGEST_PAUSE):
+            async with answered_within(SEND_SECONDS - REST_SECONDS):
                 await edit
         except SendError as error:
             if is_unmodified(error):
@@ -230,8 +203,9 @@ class TelegramChannel:
                 posted = await call
         except SendError as error:
             if error.retry_after is not None:
-                self._paces[0].pause(error.retry_after)
+                await self._gate.refused(error.retry_after, rates.pace(self.address.target))
             raise
+        self._gate.accepted()
         return (str(posted.message_id),) if isinstance(posted, TelegramMessage) else ()
 
     def _message_of(self, payload: Payload, topic: int | None, answers: str) -> Awaitable[TelegramMessage]:

@@ -2,17 +2,20 @@
 
 from bot.models import Report
 from bot.report.compose.answer import answer, said
-from bot.report.compose.chat import Found, Status, found, line, status, usage, waiting
+from bot.report.compose.chat import STATUS, Found, Status, found, line, status, usage, waiting
 from bot.report.compose.day import DIGEST, digest, note
 from bot.report.compose.dive import deep_dive
+from bot.report.compose.doubts import Doubt, settled, trouble
 from bot.report.compose.ranked import TOP, WEEK, Page, page, ranking, week_of
 from bot.report.document import NO_LINKS, Document, Links
 from bot.texts import Texts
 
 __all__ = [
     "DIGEST",
+    "STATUS",
     "TOP",
     "WEEK",
+    "Doubt",
     "Found",
     "Page",
     "Status",
@@ -26,7 +29,9 @@ __all__ = [
     "ranking",
     "report",
     "said",
+    "settled",
     "status",
+    "trouble",
     "usage",
     "waiting",
     "week_of",

@@ -7,7 +7,8 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from bot.report import document
-from bot.report.compose.parts import SEPARATOR, footer, notice, part_label, plain
+from bot.report.compose.doubts import Doubt, doubtful, settling_buttons
+from bot.report.compose.parts import SEPARATOR, footer, part_label, plain
 from bot.report.document import Document, Span
 from bot.report.inline import title_spans, visible
 from bot.requests import Request
@@ -21,6 +22,7 @@ _AS_CODE = re.compile(
 LINE = "line"
 HELP = "help"
 STATUS = "status"
+SHOWN_DOUBTS = 5  # of the parts in doubt, each with its buttons
 SHOWN_REQUESTS = 8  # of the queue; the rest is counted
 
 
@@ -84,7 +86,7 @@ def _usage(text: str) -> document.Spans:
 @dataclass(frozen=True, slots=True)
 class Status:
     """How things stand, for one chat. Money in USD; times are shown in `timezone`. `unknown` counts parts whose fate
-    nobody knows, None where that is not the asker's business.
+    nobody knows, None where that is not the asker's business; `doubts` are those parts, where they can be settled.
     """
 
     profile: str
@@ -99,6 +101,7 @@ class Status:
     spent: float
     budget: float | None
     unknown: int | None = None
+    doubts: tuple[Doubt, ...] = ()
 
 
 def status(made: Status, texts: Texts) -> Document:
@@ -126,10 +129,15 @@ def status(made: Status, texts: Texts) -> Document:
     if len(made.requests) > SHOWN_REQUESTS:
         blocks.append(footer([texts("status.more", count=len(made.requests) - SHOWN_REQUESTS)]))
     if made.unknown:
-        blocks.append(notice(texts("status.unknown", count=made.unknown), "warning"))
-    return Document(
-        STATUS, plain(texts("status.title")), tuple(blocks), texts("status.title"), texts.language, part_label(texts)
-    )
+        key = "status.settle" if made.doubts else "status.unknown"
+        blocks.append(document.Note(_marked(texts(key, count=made.unknown)), "warning"))
+    shown = made.doubts[:SHOWN_DOUBTS]
+    if shown:
+        blocks.append(document.Items(tuple(doubtful(one, made.timezone, texts) for one in shown)))
+    if len(made.doubts) > SHOWN_DOUBTS:
+        blocks.append(footer([texts("status.more", count=len(made.doubts) - SHOWN_DOUBTS)]))
+    title, buttons = texts("status.title"), tuple(settling_buttons(shown, texts))
+    return Document(STATUS, plain(title), tuple(blocks), title, texts.language, part_label(texts), buttons)
 
 
 def _request(request: Request, texts: Texts) -> document.Item:
