@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from bot.app import App, Parts, opened, posting
 from bot.app.running import run
 from bot.app.watching import watched_by_the_operator
 from bot.app.wiring import secrets
+from bot.channels.slack.channel import SlackChannel
+from bot.channels.telegram.channel import TelegramChannel
 from bot.daily import Job
 from bot.schedule import default_day
 from bot.store.redis import RedisStore
@@ -46,17 +48,24 @@ STEPS = (
 
 @dataclass(frozen=True)
 class Death:
-    """SIGKILL at the `number`th of the STEPS called `step` ("": any), before it, or `seconds` (real) after it."""
+    """SIGKILL, or another `signal`, at the `number`th of the STEPS called `step` ("": any), before it, or `seconds`
+    (real) after it. `step` may also be any other method of a store, or "write": a channel's send, whose owner has
+    looked at its lease. `alone`: of several processes with this order only the first one gets it (`Stopped`).
+    """
 
     step: str = ""
     number: int = 1
     before: bool = True
     seconds: float = 0.0
+    signal: int = signal.SIGKILL
+    alone: bool = False
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a process is to be: `command` is one of COMMANDS; `variables` are its environment."""
+    """What a process is to be: `command` is one of COMMANDS; `variables` are its environment. Where its model is not
+    `scripted`, it is that of the settings, over HTTP.
+    """
 
     command: str
     folder: str
@@ -64,6 +73,7 @@ class Order:
     variables: Mapping[str, str] = field(default_factory=dict)
     death: Death | None = None
     log: str = ""
+    scripted: bool = True
 
     @classmethod
     def parse(cls, order: Mapping[str, Any]) -> "Order":
@@ -92,12 +102,13 @@ def main(order: Order) -> int:
     logs.start(logging.INFO, secrets(loaded.settings))
     clock = SharedClock(folder / "clock", order.slot)
     if order.death:
-        _die_at(order.death)
+        _die_at(order.death, folder)
 
     async def whole() -> None:
         asyncio.get_running_loop().add_signal_handler(ASKED, _tell_what_runs)
         async with watched_by_the_operator() as telemetry:
-            parts = Parts(llm=ScriptedLLM(folder, clock), clock=clock, telemetry=telemetry)
+            llm = ScriptedLLM(folder, clock) if order.scripted else None
+            parts = Parts(llm=llm, clock=clock, telemetry=telemetry)
             async with opened(loaded, parts) as app:
                 await COMMANDS[order.command](app)
 
@@ -112,12 +123,17 @@ def _tell_what_runs() -> None:
         task.print_stack(limit=3)
 
 
-def _die_at(death: Death) -> None:
+MARK = "signalled"  # the file that holds the ID of the process whose death was `alone`
+
+
+def _die_at(death: Death, folder: Path) -> None:
     """Wraps the store's methods of this process: nothing but the process itself knows the very moment."""
     passed = [0]
 
     def now() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+        if death.alone and not _is_first(folder / MARK):
+            return
+        os.kill(os.getpid(), death.signal)
 
     def around(real: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def stepped(*args: Any, **kwargs: Any) -> Any:
@@ -134,9 +150,25 @@ def _die_at(death: Death) -> None:
 
         return stepped
 
-    for store in (SqliteStore, RedisStore):
-        for name in [death.step] if death.step else STEPS:
-            setattr(store, name, around(getattr(store, name)))
+    for owner, name in _places(death.step):
+        setattr(owner, name, around(getattr(owner, name)))
+
+
+def _places(step: str) -> Sequence[tuple[type, str]]:
+    if step == "write":
+        return [(SlackChannel, "send"), (TelegramChannel, "send")]
+    return [(store, name) for store in (SqliteStore, RedisStore) for name in ([step] if step else STEPS)]
+
+
+def _is_first(mark: Path) -> bool:
+    """Did no other process come here before us?"""
+    mine = mark.with_name(f"{MARK}.{os.getpid()}")
+    mine.write_text(str(os.getpid()))
+    try:
+        os.link(mine, mark)
+    except FileExistsError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

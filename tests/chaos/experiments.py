@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from tests.chaos import kills
+from tests.chaos import disk, kills, limited, lines, redis_down, stopped, takeover, upstreams_down
 from tests.chaos.results import Row
 from tests.chaos.scene import Ground
 from tests.chaos.trial import Trial
@@ -24,4 +24,14 @@ class Experiment:
 EXPERIMENTS = (
     Experiment("kills", kills.of_the_day, quick=24, full=1_000),
     Experiment("kills-requests", kills.of_requests, quick=12, full=300),
+    Experiment("stopped", stopped.of_the_day, quick=10, full=100),
+    Experiment("redis-restart", redis_down.restarts, quick=3, full=60),
+    Experiment("redis-gone", redis_down.gone, quick=3, full=6),
+    Experiment("cut", lines.cut, quick=20, full=150),
+    Experiment("limited", limited.sends, quick=15, full=300),
+    Experiment("disk-full", disk.full, quick=2, full=20),
+    Experiment("model-down", upstreams_down.model, quick=2, full=8),
+    Experiment("source-down", upstreams_down.source, quick=2, full=8),
+    Experiment("takeover", takeover.kills, quick=4, full=12),
+    Experiment("sigterm", takeover.ends, quick=4, full=60),
 )

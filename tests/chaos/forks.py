@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class Process:
 
     def signal(self, number: signal.Signals) -> None:
         if self.code is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has just ended, and we have not heard of it yet
+                os.kill(self.pid, number)
 
     async def dies(self) -> int:
         """`kill -9`."""

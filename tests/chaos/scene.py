@@ -196,7 +196,7 @@ port = 0
             encoding="utf-8",
         )
 
-    async def start(self, command: str = "run", death: Death | None = None) -> Process:
+    async def start(self, command: str = "run", death: Death | None = None, *, scripted: bool = True) -> Process:
         """A process of Paperboy, forked and under way."""
         slot = self.time.new_slot()
         variables = {
@@ -206,7 +206,9 @@ port = 0
             **self.variables,
         }
         log = str(self.folder / "log")
-        process = await self.ground.forks.start(Order(command, str(self.folder), slot, variables, death, log), slot)
+        process = await self.ground.forks.start(
+            Order(command, str(self.folder), slot, variables, death, log, scripted), slot
+        )
         self.processes.append(process)
         return process
 
