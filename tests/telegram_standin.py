@@ -5,11 +5,12 @@ Texts and entities go through TDLib's own parser. What the real server would sil
 """
 
 import asyncio
+import itertools
 import json
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,6 +195,7 @@ class TelegramStandIn(StandIn):
     drafts: list[Json] = field(default_factory=list)
     menus: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
     _queries: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(101))  # of messages; a test may delete some
 
     def routes(self, app: web.Application) -> None:
         app.router.add_route("*", "/bot{token}/{method}", self._answer)
@@ -387,7 +389,7 @@ class TelegramStandIn(StandIn):
             raise RefusalError(400, "Bad Request: TOPIC_CLOSED")
         self._flood(chat)
         messages = self.posted.setdefault(chat.id, {})
-        number = 101 + sum(len(sent) for sent in self.posted.values())
+        number = next(self._numbers)
         answers = self._answers(chat, parameters.get("reply_parameters"))
         content = self._content(parameters)
         messages[number] = Posted(number, **content, thread=thread, silent=_flag(parameters), answers=answers)

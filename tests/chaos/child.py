@@ -27,6 +27,7 @@ from bot.daily import Job
 from bot.schedule import default_day
 from bot.store.redis import RedisStore
 from bot.store.sqlite import SqliteStore
+from tests.chaos import inside
 from tests.chaos.clock import SharedClock
 from tests.chaos.llm import ScriptedLLM
 
@@ -106,6 +107,7 @@ def main(order: Order) -> int:
 
     async def whole() -> None:
         asyncio.get_running_loop().add_signal_handler(ASKED, _tell_what_runs)
+        inside.tell_when_asked(folder)
         async with watched_by_the_operator() as telemetry:
             llm = ScriptedLLM(folder, clock) if order.scripted else None
             parts = Parts(llm=llm, clock=clock, telemetry=telemetry)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 _HEAD = struct.Struct("<Qdddd")  # version, real time and simulated time at the last change, speed, wall minus monotonic
-_SLOT = struct.Struct("<QQQd")  # process ID, how often it had something to do, is it waiting, when its next sleep ends
+_SLOT = struct.Struct("<QQQdd")  # process ID, times it had something to do, is it waiting, end of its next sleep, step
 _SLOTS_AT = 64
 SLOTS = 64
 SIZE = _SLOTS_AT + SLOTS * _SLOT.size
@@ -58,8 +58,12 @@ class _Face:
         struct.pack_into("<Q", self.map, 0, version + 2)
 
     def slot(self, number: int) -> tuple[int, int, bool, float]:
-        pid, busy, waiting, wake = _SLOT.unpack_from(self.map, _SLOTS_AT + number * _SLOT.size)
+        pid, busy, waiting, wake, _ = _SLOT.unpack_from(self.map, _SLOTS_AT + number * _SLOT.size)
         return pid, busy, bool(waiting), wake
+
+    def step(self, number: int) -> float:
+        """Seconds by which the wall clock of one process differs from everybody's."""
+        return float(_SLOT.unpack_from(self.map, _SLOTS_AT + number * _SLOT.size)[4])
 
     def set_slot(self, number: int, field: str, offset: int, value: Any) -> None:
         struct.pack_into(field, self.map, _SLOTS_AT + number * _SLOT.size + offset, value)
@@ -103,6 +107,10 @@ class Time:
         """Somebody sets the machine's clock: the hour changes, and no time passes."""
         real, simulated, speed, wall = self._face.head()
         self._face.set_head(real, simulated, speed, wall + by.total_seconds())
+
+    def step_one(self, slot: int, by: timedelta) -> None:
+        """The same on the machine of one process alone: its hour is `by` off everybody's; zero sets it right."""
+        self._face.set_slot(slot, "<d", 32, by.total_seconds())
 
     def run(self, speed: float) -> None:
         _, _, _, wall = self._face.head()
@@ -184,7 +192,7 @@ class SharedClock:
         self._is_ticking = False
 
     def now(self) -> datetime:
-        return self._face.now()
+        return self._face.now() + timedelta(seconds=self._face.step(self.slot))
 
     def monotonic(self) -> float:
         return self._face.monotonic()

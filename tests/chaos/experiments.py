@@ -1,9 +1,10 @@
 """The experiments. To add one: a file here with a function of `Ground` and `Trial`, and a line in the table."""
 
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from tests.chaos import disk, kills, limited, lines, redis_down, stopped, takeover, upstreams_down
+from tests.chaos import days, disk, kills, limited, lines, redis_down, soak, stopped, takeover, upstreams_down
 from tests.chaos.results import Row
 from tests.chaos.scene import Ground
 from tests.chaos.trial import Trial
@@ -13,12 +14,16 @@ Run = Callable[[Ground, Trial], Awaitable[Sequence[Row]]]
 
 @dataclass(frozen=True)
 class Experiment:
-    """`run` does one trial and gives its rows, which `quick` and `full` count by their `faults`."""
+    """`run` does one trial and gives its rows, which `quick` and `full` count by their `faults`.
+
+    There are never more than `most` trials: for those that are long, where a worker would begin one too many.
+    """
 
     name: str
     run: Run
     quick: int
     full: int
+    most: int = sys.maxsize
 
 
 EXPERIMENTS = (
@@ -34,4 +39,6 @@ EXPERIMENTS = (
     Experiment("source-down", upstreams_down.source, quick=2, full=8),
     Experiment("takeover", takeover.kills, quick=4, full=12),
     Experiment("sigterm", takeover.ends, quick=4, full=60),
+    Experiment("days", days.of_days, quick=5, full=200),
+    Experiment("soak", soak.of_a_day, quick=1, full=48, most=2),
 )

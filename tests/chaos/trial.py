@@ -8,11 +8,12 @@ from tests.chaos.results import Row
 
 @dataclass(frozen=True)
 class Trial:
-    """`random` decides everything that is decided by chance in it."""
+    """`random` decides everything that is decided by chance in it. `quick`: a small one will do."""
 
     experiment: str
     seed: int
     number: int
+    quick: bool = False
     random: Random = field(init=False)
 
     def __post_init__(self) -> None:
