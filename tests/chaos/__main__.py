@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 STEADY_SEED = 20260225  # where a red light stops everybody
 TRIAL_SECONDS = 3_600.0  # the longest takes a quarter of that, on a machine of its own
 SHOWN_FAILURES = 20
+SHOWN_CHARACTERS = 3_000  # of each; all of it is in the results
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -32,6 +34,7 @@ def main(arguments: argparse.Namespace) -> int:
     chosen = [one for one in EXPERIMENTS if not arguments.only or one.name in arguments.only]
     logging.getLogger("aiohttp.server").addFilter(_not_torn)
     found = Results(arguments.folder / f"{'quick' if arguments.quick else 'full'}-{arguments.seed}.jsonl")
+    signal.signal(signal.SIGTERM, _end)
     if arguments.worker is not None:
         asyncio.run(_work(chosen, found, arguments))
         return 0
@@ -47,12 +50,17 @@ def main(arguments: argparse.Namespace) -> int:
     return _told(rows, arguments)
 
 
+def _end(*_: object) -> None:
+    """As Ctrl-C does: what was started is ended."""
+    raise KeyboardInterrupt
+
+
 def _told(rows: Sequence[Row], arguments: argparse.Namespace) -> int:
     print(results.markdown(rows) if arguments.markdown else results.plain(rows))
     failed = [row for row in rows if row.failures]
     for row in failed[:SHOWN_FAILURES]:
         print(f"\n{row.experiment}, seed {row.seed}, trial {row.trial} ({row.fault}):")
-        print("\n".join(f"  {failure}" for failure in row.failures))
+        print("\n".join(f"  {failure[-SHOWN_CHARACTERS:]}" for failure in row.failures))
         quick = " --quick" if arguments.quick else ""
         print(f'  again: make chaos ARGS="--only {row.experiment} --seed {row.seed} --trial {row.trial}{quick}"')
     return 1 if failed or not rows else 0

@@ -11,14 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import config
 from bot import logs
-from bot.app import App, Parts, opened, posting
-from bot.app.running import run
+from bot.app import App, Parts, jobs, opened, posting
+from bot.app.running import run, work
 from bot.app.watching import watched_by_the_operator
 from bot.app.wiring import secrets
 from bot.channels.slack.channel import SlackChannel
@@ -47,6 +47,9 @@ STEPS = (
 """What a process does to its store, before and after which it may be told to die."""
 
 
+QUEUE_LEASE_SECONDS = 1.5  # 30 in earnest; the lease of a part, and all other time, passes on the experiment's clock
+
+
 @dataclass(frozen=True)
 class Death:
     """SIGKILL, or another `signal`, at the `number`th of the STEPS called `step` ("": any), before it, or `seconds`
@@ -66,6 +69,8 @@ class Death:
 class Order:
     """What a process is to be: `command` is one of COMMANDS; `variables` are its environment. Where its model is not
     `scripted`, it is that of the settings, over HTTP.
+
+    `queue_lease` is in real seconds: docket keeps to the clock of the Redis server, which no experiment moves.
     """
 
     command: str
@@ -75,6 +80,7 @@ class Order:
     death: Death | None = None
     log: str = ""
     scripted: bool = True
+    queue_lease: float = QUEUE_LEASE_SECONDS
 
     @classmethod
     def parse(cls, order: Mapping[str, Any]) -> "Order":
@@ -91,6 +97,7 @@ async def _report(app: App) -> None:
 
 COMMANDS: Mapping[str, Callable[[App], Awaitable[None]]] = {
     "run": run,
+    "worker": work,
     "report": _report,
 }
 
@@ -104,6 +111,8 @@ def main(order: Order) -> int:
     clock = SharedClock(folder / "clock", order.slot)
     if order.death:
         _die_at(order.death, folder)
+    terms = jobs.terms
+    jobs.terms = lambda settings: replace(terms(settings), lease=order.queue_lease)  # no setting: nobody else needs it
 
     async def whole() -> None:
         asyncio.get_running_loop().add_signal_handler(ASKED, _tell_what_runs)

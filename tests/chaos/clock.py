@@ -27,6 +27,7 @@ SIZE = _SLOTS_AT + SLOTS * _SLOT.size
 NEVER = float("inf")
 TICK_SECONDS = 0.004  # real, between two looks of a process at the file
 LOOK_SECONDS = 0.003  # real, between two looks of the experiment at the processes
+AT_ONCE_SECONDS = 5.0  # simulated; may always be skipped
 WORKING = (b"R", b"D")
 QUIET_SECONDS = 0.015  # real; a process that waits so long for nothing but its sleeps has nothing else to do
 
@@ -135,21 +136,28 @@ class Time:
 
     @asynccontextmanager
     async def skipping(
-        self, sleepers: Callable[[], Sequence[Sleeper]], is_busy: Callable[[], bool] = lambda: False
+        self,
+        sleepers: Callable[[], Sequence[Sleeper]],
+        is_busy: Callable[[], bool] = lambda: False,
+        rate: float = NEVER,
     ) -> AsyncIterator[None]:
         """Inside, time that nobody needs is left out: whenever all of `sleepers()` only wait for the end of a sleep and
         `is_busy` (of servers with a request in work) is false, the next sleep ends at once.
+
+        At most `rate` simulated seconds pass in a real one, but for a few: for processes that also wait for something
+        that keeps to another clock.
         """
-        task = asyncio.create_task(self._skip(sleepers, is_busy))
+        task = asyncio.create_task(self._skip(sleepers, is_busy, rate))
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _skip(self, sleepers: Callable[[], Sequence[Sleeper]], is_busy: Callable[[], bool]) -> None:
+    async def _skip(self, sleepers: Callable[[], Sequence[Sleeper]], is_busy: Callable[[], bool], rate: float) -> None:
         seen: object = None
         since = 0.0
+        allowed, counted = AT_ONCE_SECONDS, time.monotonic()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             found = sleepers()
@@ -162,10 +170,13 @@ class Time:
             if time.monotonic() - since < QUIET_SECONDS:
                 continue
             wake = min((wake for _, _, wake in states.values() if wake), default=NEVER)
-            if NEVER > wake > self.monotonic():
-                left_out = wake - self.monotonic()
+            left_out = wake - self.monotonic()
+            allowed = min(allowed + rate * (time.monotonic() - counted), max(AT_ONCE_SECONDS, left_out))
+            counted = time.monotonic()
+            if 0 < left_out < NEVER and left_out <= allowed:
                 self.jump(left_out)
                 self.skipped += left_out
+                allowed -= left_out
             seen = None
 
 

@@ -17,13 +17,14 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bot.delivery.sending import LEASE_SECONDS
 from bot.store.entries import WholeStore
 from bot.store.redis import RedisStore
 from bot.store.sqlite import SqliteStore
 from tests import latexml_pages, redis_standin
 from tests.arxiv_standin import ArxivStandIn, Entry
-from tests.chaos.child import ASKED, Death, Order
-from tests.chaos.clock import Time, works
+from tests.chaos.child import ASKED, QUEUE_LEASE_SECONDS, Death, Order
+from tests.chaos.clock import NEVER, Time, works
 from tests.chaos.forks import Forks, Process
 from tests.chaos.llm import AT_ONCE, Model, Script
 from tests.huggingface_standin import HuggingFaceStandIn, an_item
@@ -224,8 +225,12 @@ port = 0
 
     @asynccontextmanager
     async def skipping(self) -> AsyncIterator[None]:
-        """Inside, time passes at once whenever nobody does anything."""
-        async with self.time.skipping(lambda: self.alive, self.is_busy):
+        """Inside, time passes at once whenever nobody does anything.
+
+        Where processes share a queue on Redis, it passes as fast as the queue's leases do, which are shortened.
+        """
+        rate = LEASE_SECONDS / QUEUE_LEASE_SECONDS if self.store_url.startswith("redis") else NEVER
+        async with self.time.skipping(lambda: self.alive, self.is_busy, rate):
             yield
 
     async def until(self, holds: Callable[[], Any], seconds: float = ENOUGH_SECONDS) -> None:
