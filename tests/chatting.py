@@ -132,7 +132,7 @@ async def a_worker(world: World) -> AsyncIterator[Bot]:
     bot = await started(world, world.folder / "worker.txt", "worker")
     try:
         end = time.monotonic() + START_SECONDS
-        while " working" not in bot.said:
+        while '"working"' not in bot.said:
             assert time.monotonic() < end, bot.said
             await asyncio.sleep(0.02)
         yield bot

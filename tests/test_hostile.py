@@ -147,7 +147,10 @@ async def answering(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     for name, value in world.environment().items():
         monkeypatch.setenv(name, value)
     loaded, clock = config.load(world.folder / "config.toml"), HastyClock()
-    async with opened(loaded, Parts(clock=clock)) as app, Places.opened(app.settings, clock, None) as places:
+    async with (
+        opened(loaded, Parts(clock=clock)) as app,
+        Places.opened(app.settings, clock, None, app.pacing) as places,
+    ):
         daily = daily_of(app, places)
         jobs = Jobs(app, daily)
         engine = engine_of(app, jobs)

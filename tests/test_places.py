@@ -8,6 +8,7 @@ from bot.app.places import Places
 from bot.channels.console import ConsoleChannel
 from bot.errors import SettingsError
 from bot.models import Address, PlatformName
+from bot.pacing import LocalPacing
 from config.settings import Settings
 from tests.fakes import FakeClock
 
@@ -27,7 +28,8 @@ def settings_of(*platforms: str, **more: object) -> Settings:
 
 
 def opened(settings: Settings):
-    return Places.opened(settings, FakeClock(), io.StringIO())
+    clock = FakeClock()
+    return Places.opened(settings, clock, io.StringIO(), LocalPacing(clock))
 
 
 async def test_every_platform_of_the_settings_has_one_channel_an_address():

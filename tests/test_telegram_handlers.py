@@ -29,7 +29,7 @@ from bot.report.document import Document
 from bot.requests import Request
 from bot.store.sqlite import SqliteStore
 from handlers.asked import Asked, Taken
-from handlers.telegram import TelegramHandlers, TelegramOptions
+from handlers.telegram import TelegramHandlers, TelegramOptions, retrying
 from handlers.telegram.intake import ALLOWED, TAKES_AT_ONCE, Intake
 from handlers.telegram.polling import READ_SECONDS
 from handlers.telegram.translation import asked_by_tap, asked_in, membership
@@ -1075,8 +1075,9 @@ class Away:
 
 @pytest.mark.usefixtures("troubled")
 async def test_a_poller_that_cannot_reach_the_store_stops_at_the_first_conflict(
-    telegram: TelegramStandIn, tmp_path: Path
+    telegram: TelegramStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(retrying, "CONFLICT_WAIT", 0.05)  # its 20 s would hide a storm from a test
     desk = FakeDesk()
     async with SqliteStore.open(tmp_path / "paperboy.db") as store:
         cut_off = Away(store)
@@ -1091,12 +1092,13 @@ async def test_a_poller_that_cannot_reach_the_store_stops_at_the_first_conflict(
                 telegram.types(f"/ask {number}")
             await wait_until(lambda: len(desk.texts) == 6)
             await asyncio.sleep(1.5)  # time for a storm
-            assert telegram.inbox.conflicts == 1
-            assert polls(telegram) <= before + 6
+            conflicts = telegram.inbox.conflicts
+            assert 1 <= conflicts <= 2, "the cut-off one's, and before that the new leader's where it came second"
+            assert polls(telegram) <= before + 8
             cut_off.gone = False
             telegram.types("/help")
             await wait_until(lambda: desk.texts[-1] == "/help")
-            assert telegram.inbox.conflicts == 1
+            assert telegram.inbox.conflicts == conflicts
         assert len(desk.texts) == 7, "each once"
 
 

@@ -13,7 +13,6 @@ from bot.channels.pace import Gate
 from bot.errors import SettingsError
 from bot.interfaces import Channel, Clock, NoTelemetry, Pacing, Telemetry
 from bot.models import Address, PlatformName
-from bot.pacing import LocalPacing
 from config.settings import Settings
 
 if TYPE_CHECKING:  # their libraries are imported where they are needed
@@ -59,14 +58,14 @@ class Places:
         settings: Settings,
         clock: Clock,
         stream: TextIO | None,
+        pacing: Pacing,
         telemetry: Telemetry = NoTelemetry(),
-        pacing: Pacing | None = None,
     ) -> AsyncIterator["Places"]:
         """Places of all platforms that the settings use; their connections end with the context.
 
-        `pacing` counts what their limits have left; without, they are this process's alone.
+        `pacing` counts what their limits have left, in all processes that share the store.
         """
-        gates = partial(Gate, pacing or LocalPacing(clock), clock)
+        gates = partial(Gate, pacing, clock)
         platforms = {channel.platform for channel in settings.channels}
         telegram: Bot | None = None
         slack: AsyncWebClient | None = None

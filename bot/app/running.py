@@ -29,7 +29,7 @@ async def run(app: App) -> None:
     app.pulse.expect(schedule.LOOP, answering.LOOP)
     async with AsyncExitStack() as stack:
         places = await stack.enter_async_context(
-            Places.opened(app.settings, app.clock, None, app.telemetry, app.pacing)
+            Places.opened(app.settings, app.clock, None, app.pacing, app.telemetry)
         )
         daily = daily_of(app, places)
         jobs, platforms = Jobs(app, daily), Platforms(app, daily)
@@ -76,7 +76,9 @@ async def work(app: App) -> None:
     """Runs jobs that other processes submit, until SIGTERM or SIGINT."""
     load_prompts(app)
     async with AsyncExitStack() as stack:
-        places = await stack.enter_async_context(Places.opened(app.settings, app.clock, None, app.telemetry))
+        places = await stack.enter_async_context(
+            Places.opened(app.settings, app.clock, None, app.pacing, app.telemetry)
+        )
         daily = daily_of(app, places)
         jobs = Jobs(app, daily)
         engine = engine_of(app, jobs)

@@ -125,7 +125,7 @@ def _lists(parts: Parts, source: Source, store: Store) -> DayLists:
 @asynccontextmanager
 async def posting(app: App, stream: TextIO | None = None) -> AsyncIterator[Daily]:
     """The day's use cases with every channel that the settings name within reach."""
-    async with Places.opened(app.settings, app.clock, stream, app.telemetry, app.pacing) as places:
+    async with Places.opened(app.settings, app.clock, stream, app.pacing, app.telemetry) as places:
         yield daily_of(app, places)
 
 

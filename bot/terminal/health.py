@@ -41,7 +41,10 @@ async def check(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """Asks every part how it is; exit code 1 when one is in error, a warning keeps 0."""
     del arguments
     _print(Finding("ok", "settings", str(loaded.file or "defaults; copy config/example.toml to config/config.toml")))
-    async with _with_some_store(loaded) as (app, store), Places.opened(app.settings, app.clock, sys.stdout) as places:
+    async with (
+        _with_some_store(loaded) as (app, store),
+        Places.opened(app.settings, app.clock, sys.stdout, app.pacing) as places,
+    ):
         findings = await checks.run(_checks(app, store, places))
     for finding in findings:
         _print(finding)
