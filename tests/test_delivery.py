@@ -665,6 +665,22 @@ async def test_a_claim_that_took_too_long_is_renewed_before_sending(post: Post):
     assert delays == []
 
 
+async def test_who_was_stopped_between_its_lease_and_its_post_leaves_the_part_to_who_took_it_over(post: Post):
+    async def stopped() -> None:
+        part = await post.store.part(f"{KEY}~1")
+        if part is not None and part.state is PartState.SENDING and part.owner != "other":
+            post.clock.time += timedelta(minutes=5)
+            later = post.clock.now()
+            await post.store.recover(part.key, "other", later, later + timedelta(seconds=30))
+            await post.store.record(part.key, "other", PartState.SENT, ("by the other",))
+
+    await post.plan()
+    # What is asked last before a post.
+    await post.deliver(Meddling(post.store, "closed", stopped))  # type: ignore[arg-type]  # passes everything on
+    assert await post.states() == allsent()
+    assert post.posts() == ["2", "3"]
+
+
 async def test_who_was_held_up_past_its_lease_leaves_the_part_to_who_took_it_over(
     post: Post, caplog: pytest.LogCaptureFixture
 ):

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 LOOP = "requests"  # by that name, `Pulse` knows the look for open ones
 JOB = "answer"  # the engine's name for the work of this module
 PASS_SECONDS = 30.0  # between two looks for requests that nobody works on
+AGAIN_SECONDS = 5.0  # after one that failed: when the store is back, nobody should wait for half a minute more
 STALE = timedelta(hours=12)  # who waited longer, because the bot was down, is told so and asks again
 JOIN_AGAIN_SECONDS = 5.0  # a job that ended just as somebody joined it is submitted again after this
 IN_ORDER_SECONDS = 120.0  # an answer waits no longer for one before it: the model gives up by then, too
@@ -352,13 +353,15 @@ class Answering:
 
     async def _look_for_open_ones(self) -> None:
         while True:
+            pause = PASS_SECONDS
             try:
                 await self.reconcile()
                 if self.pulse:
                     self.pulse.beat(LOOP)
             except Exception:
                 logger.exception("open requests not looked at")
-            await self.courier.clock.sleep(PASS_SECONDS)
+                pause = AGAIN_SECONDS
+            await self.courier.clock.sleep(pause)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)

@@ -191,7 +191,7 @@ async def _attempt(part: Part, courier: Courier, moment: float) -> Verdict | Non
     return verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Attempt:
     """One attempt at one part: its owner token, and the channel of where its address is now."""
 
@@ -201,6 +201,7 @@ class _Attempt:
     address: Address
     channel: Channel
     moment: float
+    lease: datetime | None = None
 
     async def take(self) -> bool:
         """Claims a planned part or recovers an abandoned one; True only with time left for a whole send."""
@@ -218,8 +219,15 @@ class _Attempt:
             lease = now + timedelta(seconds=patience.lease)
             if not await take(self.part.key, self.owner, now, lease):
                 return False
-            if clock.now() + timedelta(seconds=patience.send) <= lease:
+            self.lease = lease
+            if self._has_time:
                 return True
+
+    @property
+    def _has_time(self) -> bool:
+        """Is enough left of the lease for a whole send?"""
+        send = timedelta(seconds=self.courier.patience.send)
+        return self.lease is not None and self.courier.clock.now() + send <= self.lease
 
     async def send(self) -> Verdict | None:
         if (reason := await self.courier.store.closed(self.address)) is not None:
@@ -229,6 +237,10 @@ class _Attempt:
             return Verdict(PartState.FAILED, error="the message to edit was not posted")
         if (wait := self.moment - self.courier.clock.monotonic()) > 0:
             await self.courier.clock.sleep(wait)
+        # A process that was held up since it took the part, stopped even, may have lost it: nothing may lie between
+        # this look and the post.
+        if not self._has_time and not await self._hold(self.courier.store.claim):
+            return None
         try:
             with self.courier.telemetry.span("send", platform=self.address.platform.value, part=self.part.index):
                 async with asyncio.timeout(self.courier.patience.send):
