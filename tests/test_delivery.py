@@ -665,6 +665,25 @@ async def test_a_claim_that_took_too_long_is_renewed_before_sending(post: Post):
     assert delays == []
 
 
+@pytest.mark.parametrize("method", ["closed", "delivery"])
+async def test_what_was_surely_not_sent_because_the_store_went_away_is_never_unknown(post: Post, method: str):
+    """On Telegram nobody could look it up any more."""
+    await post.plan()
+    left = {"closed": 1, "delivery": 2}[method]  # calls that are answered: those before the first part's attempt
+
+    def away() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StoreError("connection lost")
+
+    with pytest.raises(StoreError):
+        await post.deliver(Meddling(post.store, method, away))  # type: ignore[arg-type]  # passes everything on
+    assert await post.states() == dict.fromkeys("0123", "planned")
+    await post.deliver()
+    assert post.posts() == ["1", "2", "3"]
+
+
 async def test_who_was_held_up_past_its_lease_leaves_the_part_to_who_took_it_over(
     post: Post, caplog: pytest.LogCaptureFixture
 ):
