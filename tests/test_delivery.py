@@ -665,20 +665,47 @@ async def test_a_claim_that_took_too_long_is_renewed_before_sending(post: Post):
     assert delays == []
 
 
-async def test_who_was_stopped_between_its_lease_and_its_post_leaves_the_part_to_who_took_it_over(post: Post):
-    async def stopped() -> None:
+async def test_who_was_stopped_between_its_lease_and_its_post_leaves_the_part_to_who_took_it_over(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+):
+    async def turn(errand: Errand) -> float:
+        return post.clock.monotonic() + 0.2
+
+    async def stopped(seconds: float) -> None:
+        """For minutes, in the wait for the moment that comes last before a post."""
         part = await post.store.part(f"{KEY}~1")
         if part is not None and part.state is PartState.SENDING and part.owner != "other":
             post.clock.time += timedelta(minutes=5)
             later = post.clock.now()
             await post.store.recover(part.key, "other", later, later + timedelta(seconds=30))
             await post.store.record(part.key, "other", PartState.SENT, ("by the other",))
+        post.clock.time += timedelta(seconds=seconds)
 
+    post.channel.turn = turn  # type: ignore[method-assign]  # this channel's own
+    monkeypatch.setattr(post.clock, "sleep", stopped)
     await post.plan()
-    # What is asked last before a post.
-    await post.deliver(Meddling(post.store, "closed", stopped))  # type: ignore[arg-type]  # passes everything on
+    await post.deliver()
     assert await post.states() == allsent()
     assert post.posts() == ["2", "3"]
+
+
+@pytest.mark.parametrize("method", ["closed", "delivery"])
+async def test_what_was_surely_not_sent_because_the_store_went_away_is_never_unknown(post: Post, method: str):
+    """On Telegram nobody could look it up any more."""
+    await post.plan()
+    left = {"closed": 1, "delivery": 2}[method]  # calls that are answered: those before the first part's attempt
+
+    def away() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StoreError("connection lost")
+
+    with pytest.raises(StoreError):
+        await post.deliver(Meddling(post.store, method, away))  # type: ignore[arg-type]  # passes everything on
+    assert await post.states() == dict.fromkeys("0123", "planned")
+    await post.deliver()
+    assert post.posts() == ["1", "2", "3"]
 
 
 async def test_who_was_held_up_past_its_lease_leaves_the_part_to_who_took_it_over(

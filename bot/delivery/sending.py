@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from bot.context import working_on
 from bot.delivery.standing import UNFINISHED, doubt, finished, is_answer, is_placeholder, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger, NoTelemetry, Telemetry
+from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger, NoTelemetry, Telemetry, Thread
 from bot.models import Address, Delivery, DeliveryState, Part, PartKind, PartState
 from bot.report.compose import Doubt
 
@@ -181,11 +181,12 @@ async def _attempt(part: Part, courier: Courier, moment: float) -> Verdict | Non
     """One attempt at a part, not before its moment; None when another process holds it."""
     address = await current_address(part.address, courier.store)
     attempt = _Attempt(part, uuid4().hex, courier, address, courier.channels(address), moment)
+    # Before the claim: what is claimed and then not sent, because the store went away, looks as if nobody knew.
+    closed, thread = await courier.store.closed(address), thread_of(await courier.store.delivery(part.delivery))
     if not await attempt.take():
         return None
-    verdict = await (
-        attempt.send() if part.state is PartState.PLANNED else attempt.look_up("the process that sent it ended")
-    )
+    is_planned = part.state is PartState.PLANNED
+    verdict = await (attempt.send(closed, thread) if is_planned else attempt.look_up("the process that sent it ended"))
     if verdict is not None and verdict.state is not PartState.SENDING:
         await attempt.record(verdict)
     return verdict
@@ -229,10 +230,9 @@ class _Attempt:
         send = timedelta(seconds=self.courier.patience.send)
         return self.lease is not None and self.courier.clock.now() + send <= self.lease
 
-    async def send(self) -> Verdict | None:
-        if (reason := await self.courier.store.closed(self.address)) is not None:
-            return Verdict(PartState.FAILED, error=reason)
-        thread = thread_of(await self.courier.store.delivery(self.part.delivery))
+    async def send(self, closed: str | None, thread: Thread) -> Verdict | None:
+        if closed is not None:
+            return Verdict(PartState.FAILED, error=closed)
         if self._is_link and self.part.message.document not in thread.sent:
             return Verdict(PartState.FAILED, error="the message to edit was not posted")
         if (wait := self.moment - self.courier.clock.monotonic()) > 0:

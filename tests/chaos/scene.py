@@ -170,6 +170,7 @@ class Scene:
     store: WholeStore
     variables: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
+    queue_lease: float = QUEUE_LEASE_SECONDS
 
     def write(self, *, channels: str = CHANNELS, more: str = "", top: str = "") -> None:
         """The settings file. `more` are further tables, `top` keys before the first one."""
@@ -208,7 +209,7 @@ port = 0
         }
         log = str(self.folder / "log")
         process = await self.ground.forks.start(
-            Order(command, str(self.folder), slot, variables, death, log, scripted), slot
+            Order(command, str(self.folder), slot, variables, death, log, scripted, self.queue_lease), slot
         )
         self.processes.append(process)
         return process

@@ -10,6 +10,7 @@ from random import Random
 
 from aiohttp import web
 
+from bot.engine import LEASE_SECONDS
 from tests import redis_standin
 from tests.chaos import aftermath
 from tests.chaos.bystanders import ALL, LAB, Asking, Question
@@ -50,6 +51,7 @@ async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
     expected = await aftermath.undisturbed(ground)
     async with a_scene(ground, "redis", script=SLOWLY) as scene:
         asked = Asking(scene)
+        scene.queue_lease = LEASE_SECONDS
         if kill in (_who_answers, _who_polls):
             scene.variables["PAPERBOY_SCHEDULE__ENABLED"] = "false"
         await _started(scene, 1)
