@@ -14,13 +14,14 @@ from bot.errors import StoreError
 from bot.models import PartState
 from tests.chaos import book
 from tests.chaos.book import Outcome, Shown
-from tests.chaos.scene import PAPERS, Scene, an_id
+from tests.chaos.scene import Scene, an_id
 from tests.slack_standin import Place
 from tests.telegram_standin import GROUP, Chat
 
 LAB = Chat(GROUP - 1, title="Lab")
 ROOM = "C0LAB"
 PLATFORMS = ("telegram", "slack")
+PAPERS = tuple(range(101, 109))  # in no list: a report reads the same, whatever was asked before
 BUSY = {texts.load(language)(key) for language in ("zh", "en") for key in ("error.busy", "slack.busy")}
 
 
@@ -36,7 +37,7 @@ class Question:
     paper: int
 
 
-ALL = tuple(Question(platform, paper) for platform in PLATFORMS for paper in range(1, PAPERS + 1))
+ALL = tuple(Question(platform, paper) for platform in PLATFORMS for paper in PAPERS)
 
 
 @dataclass

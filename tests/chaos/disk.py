@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.store.sqlite import SqliteStore
 from tests.chaos import aftermath
-from tests.chaos.bystanders import ALL, Asking
+from tests.chaos.bystanders import ALL, PAPERS, Asking
 from tests.chaos.results import Row
 from tests.chaos.scene import Ground, Scene, a_scene
 from tests.chaos.trial import Trial
@@ -28,7 +28,10 @@ async def full(ground: Ground, trial: Trial) -> Sequence[Row]:
         if disk is None:
             row.fault = "disk full: skipped, only root may mount a small one"
             return [row]
-        async with a_scene(ground, script=aftermath.SCRIPT) as scene, SqliteStore.open(disk / "paperboy.db") as store:
+        async with (
+            a_scene(ground, beside=PAPERS, script=aftermath.SCRIPT) as scene,
+            SqliteStore.open(disk / "paperboy.db") as store,
+        ):
             scene.store, scene.store_url = store, f"sqlite:///{disk}/paperboy.db"
             scene.write()
             asked = Asking(scene)

@@ -9,7 +9,7 @@ from random import Random
 from tests import redis_standin
 from tests.chaos import aftermath
 from tests.chaos.at_once import at_once
-from tests.chaos.bystanders import ALL, Asking
+from tests.chaos.bystanders import ALL, PAPERS, Asking
 from tests.chaos.proxy import Proxy
 from tests.chaos.results import Row
 from tests.chaos.scene import STORES, Ground, Scene, a_scene
@@ -52,7 +52,10 @@ async def _on_a_bad_line(ground: Ground, place: Place, store: str, trial: Trial,
     store = "redis" if place.name == "Redis" else store
     with redis_standin.running() as redis:
         own = replace(ground, redis=redis)
-        async with a_scene(own, store, script=aftermath.SCRIPT) as scene, _bad_line(scene, place, random) as proxy:
+        async with (
+            a_scene(own, store, beside=PAPERS, script=aftermath.SCRIPT) as scene,
+            _bad_line(scene, place, random) as proxy,
+        ):
             asked = Asking(scene)
             async with scene.time.skipping(lambda: scene.alive, lambda: proxy.held > 0 or scene.is_busy()):
                 await scene.start(scripted=not is_model)

@@ -8,7 +8,7 @@ from random import Random
 
 from tests import redis_standin
 from tests.chaos import aftermath
-from tests.chaos.bystanders import ALL, HELP, PLATFORMS, Asking
+from tests.chaos.bystanders import ALL, HELP, PAPERS, PLATFORMS, Asking
 from tests.chaos.llm import AT_ONCE, Script
 from tests.chaos.results import Row
 from tests.chaos.scene import Ground, Scene, a_scene
@@ -34,7 +34,7 @@ async def _restarted(ground: Ground, trial: Trial, random: Random) -> Row:
     row = trial.row("Redis killed and started again", faults=0)
     expected = await aftermath.undisturbed(ground)
     with redis_standin.running() as redis:
-        async with a_scene(replace(ground, redis=redis), "redis", script=aftermath.SCRIPT) as scene:
+        async with a_scene(replace(ground, redis=redis), "redis", beside=PAPERS, script=aftermath.SCRIPT) as scene:
             asked, is_down = Asking(scene), False
             async with scene.time.skipping(lambda: scene.alive, lambda: is_down or scene.is_busy()):
                 await scene.start()
@@ -80,7 +80,7 @@ async def _gone(ground: Ground, trial: Trial, random: Random) -> Row:
     row = trial.row(f"Redis gone for {GONE_SECONDS:.0f} s")
     expected = await aftermath.undisturbed(ground)
     with redis_standin.running() as redis:
-        async with a_scene(replace(ground, redis=redis), "redis", script=SLOWLY) as scene:
+        async with a_scene(replace(ground, redis=redis), "redis", beside=PAPERS, script=SLOWLY) as scene:
             asked = Asking(scene)
             await scene.start()
             await scene.start()

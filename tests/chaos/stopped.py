@@ -17,7 +17,7 @@ from tests import redis_standin
 from tests.chaos import aftermath
 from tests.chaos.aftermath import Undisturbed
 from tests.chaos.at_once import at_once
-from tests.chaos.bystanders import ALL, Asking
+from tests.chaos.bystanders import ALL, PAPERS, Asking
 from tests.chaos.child import MARK, Death
 from tests.chaos.forks import Process
 from tests.chaos.llm import Script
@@ -79,7 +79,7 @@ async def _one(
     row: Row,
     expected: Undisturbed,
 ) -> Row:
-    async with a_scene(ground, store, script=Script(seconds=(0.1, 4.0))) as scene:
+    async with a_scene(ground, store, beside=PAPERS, script=Script(seconds=(0.1, 4.0))) as scene:
         asked = Asking(scene)
         stopped: list[Process] = []
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from bot.engine import LEASE_SECONDS
 from tests import redis_standin
 from tests.chaos import aftermath
-from tests.chaos.bystanders import ALL, LAB, Asking, Question
+from tests.chaos.bystanders import ALL, LAB, PAPERS, Asking, Question
 from tests.chaos.forks import Process
 from tests.chaos.llm import AT_ONCE, Script
 from tests.chaos.results import Row
@@ -49,7 +49,7 @@ async def kills(ground: Ground, trial: Trial) -> Sequence[Row]:
 
 async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
     expected = await aftermath.undisturbed(ground)
-    async with a_scene(ground, "redis", script=SLOWLY) as scene:
+    async with a_scene(ground, "redis", beside=PAPERS, script=SLOWLY) as scene:
         asked = Asking(scene)
         scene.queue_lease = LEASE_SECONDS
         if kill in (_who_answers, _who_polls):
@@ -61,7 +61,7 @@ async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
         died = time.monotonic()
         scene.model.play(AT_ONCE)
         if kill is _who_polls:
-            asked.ask(Question("telegram", 1))
+            asked.ask(Question("telegram", PAPERS[0]))
 
         async def holds() -> bool:
             if kill in (_who_answers, _who_polls):
@@ -111,7 +111,7 @@ async def _who_sends(scene: Scene, asked: Asking) -> Process:
 
 async def _who_answers(scene: Scene, asked: Asking) -> Process:
     before = len(scene.telegram.asked)
-    asked.ask(Question("telegram", 1))
+    asked.ask(Question("telegram", PAPERS[0]))
     await scene.until(lambda: scene.model.calls["deep_dive"] > 0)
     await scene.until(lambda: len(scene.telegram.asked) > before)
     return await _who_polls(scene, asked)  # a lone job is mostly taken by who has submitted it
@@ -150,7 +150,7 @@ async def ends(ground: Ground, trial: Trial) -> Sequence[Row]:
     expected = await aftermath.undisturbed(ground)
     store = STORES[trial.number // 2 % 2]
     row = trial.row("SIGTERM with work in flight")
-    async with a_scene(ground, store, script=aftermath.SCRIPT) as scene:
+    async with a_scene(ground, store, beside=PAPERS, script=aftermath.SCRIPT) as scene:
         asked = Asking(scene)
         _send_slowly(scene, trial.random)
         async with scene.skipping():

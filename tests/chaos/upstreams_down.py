@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from tests.chaos import aftermath
-from tests.chaos.bystanders import PLATFORMS, Asking, Question
+from tests.chaos.bystanders import PAPERS, PLATFORMS, Asking, Question
 from tests.chaos.llm import AT_ONCE, Script
 from tests.chaos.results import Row
-from tests.chaos.scene import DAY, PAPERS, START, STORES, Ground, Scene, a_list, a_scene
+from tests.chaos.scene import DAY, START, STORES, Ground, Scene, a_list, a_scene
+from tests.chaos.scene import PAPERS as LISTED
 from tests.chaos.trial import Trial
 from tests.source_faults import CUT, Fault
 
 NEXT = date(2026, 2, 26)
-LISTS = {str(DAY): a_list(), str(NEXT): a_list(first=PAPERS + 1)}
+LISTS = {str(DAY): a_list(), str(NEXT): a_list(first=LISTED + 1)}
 NOON = START.replace(hour=4, minute=0, second=0)  # in Shanghai
 FAILURES = ("failure.timeout", "failure.unavailable", "failure.rate_limit")
 LATE = "⏰"
@@ -26,7 +27,7 @@ async def model(ground: Ground, trial: Trial) -> Sequence[Row]:
     """Every call fails for a day: the extractive analyst takes over and says so. The next day the model is back."""
     row = trial.row("the model down for a day")
     down = Script(seconds=(0.1, 4.0), fails=1.0, failure=trial.random.choice(FAILURES))
-    async with a_scene(ground, STORES[trial.number // 2 % 2], lists=LISTS, script=down) as scene:
+    async with a_scene(ground, STORES[trial.number // 2 % 2], lists=LISTS, beside=PAPERS, script=down) as scene:
         asked = Asking(scene)
         async with scene.skipping():
             await scene.start()
@@ -35,10 +36,9 @@ async def model(ground: Ground, trial: Trial) -> Sequence[Row]:
             _say_so(scene, row, is_model_down=True)
             for platform in PLATFORMS:
                 scene.time.jump(3600)
-                asked.ask(Question(platform, trial.random.randint(1, PAPERS)))
+                asked.ask(Question(platform, trial.random.choice(PAPERS)))
                 await scene.until(asked.is_settled)
                 await scene.until(lambda on=platform: len(asked.shown(on)) > 0)  # type: ignore[misc]  # mypy wants no default here
-            row.figures["answers"] = [one.text[:120] for platform in PLATFORMS for one in asked.shown(platform)]
             _no_silence(asked, row)
             scene.model.play(AT_ONCE)
             scene.time.jump_to(START + timedelta(days=1) - timedelta(seconds=10))
@@ -53,7 +53,9 @@ async def model(ground: Ground, trial: Trial) -> Sequence[Row]:
 def _no_silence(asked: Asking, row: Row) -> None:
     for platform in PLATFORMS:
         if not any(word in one.text for one in asked.shown(platform) for word in SAID.values()):
-            row.failures.append(f"the answer on {platform} does not say that no model was used")
+            row.failures.append(
+                f"the answer on {platform} does not say that no model was used: {asked.shown(platform)}"
+            )
 
 
 def _say_so(scene: Scene, row: Row, *, is_model_down: bool) -> None:
@@ -74,7 +76,7 @@ async def source(ground: Ground, trial: Trial) -> Sequence[Row]:
     )
     row = trial.row("Hugging Face down until noon")
     row.figures["fault"] = f"{fault.status} {fault.way}"
-    async with a_scene(ground, STORES[trial.number // 2 % 2], script=aftermath.SCRIPT) as scene:
+    async with a_scene(ground, STORES[trial.number // 2 % 2], beside=PAPERS, script=aftermath.SCRIPT) as scene:
         scene.huggingface.faults = deque([fault] * ENDLESS)
         async with scene.skipping():
             await scene.start()
