@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 LEASE_SECONDS = 30.0  # DESIGN section 5; longer than a send, so that a live owner never loses its part
 CLOCK_SKEW = timedelta(minutes=5)  # how far a platform's clock may be from ours when a message is looked up by time
+FROZEN = timedelta(seconds=1)  # longer than any wait for the moment: the lease may be over
 STOP_SECONDS = 3.5  # what a run that is cancelled gives its send in flight; within the time that the engine has for it
 UNKNOWN = "delivery.trouble_unknown"
 MOST_MOVES = 5  # new IDs of one chat followed in a row; more is a circle
@@ -227,8 +228,8 @@ class _Attempt:
             return Verdict(PartState.FAILED, error=closed)
         if self._is_link and self.part.message.document not in thread.sent:
             return Verdict(PartState.FAILED, error="the message to edit was not posted")
-        if (wait := self.moment - self.courier.clock.monotonic()) > 0:
-            await self.courier.clock.sleep(wait)
+        if not await self._is_ours_on_the_moment():
+            return None
         try:
             with self.courier.telemetry.span("send", platform=self.address.platform.value, part=self.part.index):
                 async with asyncio.timeout(self.courier.patience.send):
@@ -242,6 +243,14 @@ class _Attempt:
                 "send broke", extra={"part": self.part.key}
             )  # an adapter's fault: before or after the post?
             return await self.look_up(f"{type(error).__name__} in the {self.address.platform} adapter")
+
+    async def _is_ours_on_the_moment(self) -> bool:
+        """Waits for the moment. Who was frozen meanwhile may have been taken for dead, and asks before it sends."""
+        clock = self.courier.clock
+        claimed = clock.now()
+        if (wait := self.moment - clock.monotonic()) > 0:
+            await clock.sleep(wait)
+        return clock.now() - claimed < FROZEN or await self._hold(self.courier.store.claim)
 
     async def _judge(self, error: SendError) -> Verdict | None:
         match error.outcome:
