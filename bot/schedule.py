@@ -218,9 +218,11 @@ class Schedule:
         return tuple([entry for entry in still_open.values() if not await self._is_closed(entry.plan)])
 
     async def _miss(self, over: Sequence[Due]) -> None:
-        """Says which reports were wanted until their window ended."""
+        """Says which reports were wanted until their window ended, once for all replicas."""
         for entry in over:
-            if not await day_settled(self.store, entry.plan, entry.day):
+            if await day_settled(self.store, entry.plan, entry.day):
+                continue
+            if await self.store.swap_note(f"told:missed:{entry.day}:{entry.plan.name}", None, "missed"):
                 values = {"channel": entry.plan.name, "day": entry.day.isoformat()}
                 logger.warning("report missed", extra=values)
                 await tell_operator(self.tell, Trouble("delivery.trouble_missed", values))

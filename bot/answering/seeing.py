@@ -23,7 +23,7 @@ from bot.answering.entries import Answered, Entry, Work, line, sorry
 from bot.answering.holding import Holding, Rhythm
 from bot.context import working_on
 from bot.delivery import Courier
-from bot.errors import BotError, SendError, SettingsError, StoreError
+from bot.errors import BotError, SettingsError, StoreError
 from bot.interfaces import Channel, Engine, Progress, Store, no_progress
 from bot.limits import Limits, Slots
 from bot.models import Address, Part
@@ -208,9 +208,8 @@ class Answering:
         """Where another process has closed the request meanwhile, its answer may stand under our word on progress."""
         end = self.courier.clock.monotonic() + IN_ORDER_SECONDS
         while await self._is_over(entry) and self.courier.clock.monotonic() < end:
-            if delivery.finished(await self.store.delivery(delivery.answer_key(entry.request))):
-                with suppress(SendError):
-                    await self._holding.repair(entry)
+            parts = await self.store.delivery(delivery.answer_key(entry.request))
+            if delivery.finished(parts) and await self._holding.repaired(entry, parts[0]):
                 return
             await self.courier.clock.sleep(LOOK_SECONDS)
 
