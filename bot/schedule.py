@@ -26,6 +26,7 @@ from bot.delivery import (
     is_placeholder,
     tell_operator,
 )
+from bot.errors import StoreError
 from bot.interfaces import Clock, Engine, NoTelemetry, Store, Telemetry
 from bot.lists import SATURDAY, previous_weekday
 from bot.models import Address, ChannelPlan, ReportKey
@@ -203,9 +204,13 @@ class Schedule:
 
     async def _prune(self, today: date) -> None:
         """Once a day, and at the start."""
-        if today != self._pruned_on:
+        if today == self._pruned_on:
+            return
+        try:
             await self.store.prune()
-            self._pruned_on = today
+        except StoreError as error:  # too little room for its transaction, say: what was submitted is submitted
+            logger.warning("nothing forgotten yet: %s", error)
+        self._pruned_on = today
 
     async def _open(self, now: datetime) -> tuple[Due, ...]:
         """What is due, not settled, and can be posted."""

@@ -50,7 +50,12 @@ SERIES = (
     Series("request_seconds", "histogram", "from asked to answered", ("command", "state"), LONG),
     Series("requests_open", "gauge", "requests that wait for an answer, on all replicas"),
     Series("deliveries_open", "gauge", "deliveries with a message that is still to be sent, on all replicas"),
-    Series("queue_depth", "gauge", "jobs that wait for a worker"),
+    Series("queue_depth", "gauge", "jobs in the queue, waiting or running, of all processes"),
+    Series(
+        "parts_unknown_open",
+        "gauge",
+        "messages of which nobody knows and that wait for somebody's word, of all processes",
+    ),
     Series("jobs", "counter", "jobs that ended", ("job", "outcome")),
     Series("jobs_running", "gauge", "jobs that run in this process", ("job",)),
     Series("job_seconds", "histogram", "how long jobs ran", ("job",), LONG),
