@@ -46,13 +46,15 @@ def main(arguments: argparse.Namespace) -> int:
     if not arguments.table:
         _together(found, arguments)
     rows = [row for row in found.rows() if row.experiment in {one.name for one in chosen}]
-    print(f"{len(rows)} trials, {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"{len({(row.experiment, row.trial) for row in rows})} trials, {time.monotonic() - started:.0f} s", flush=True
+    )
     return _told(rows, arguments)
 
 
 def _end(*_: object) -> None:
     """As Ctrl-C does: what was started is ended."""
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _told(rows: Sequence[Row], arguments: argparse.Namespace) -> int:

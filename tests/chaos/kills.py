@@ -1,8 +1,9 @@
 """`kill -9` at any moment of the day's job and of what people ask, again and again, until the work is done."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from bot.delivery import UNFINISHED
 from tests.chaos import asking, day
@@ -13,6 +14,7 @@ from tests.chaos.results import Row
 from tests.chaos.scene import STORES, Ground, Scene, a_scene
 from tests.chaos.trial import Trial
 
+PLATFORMS = {"telegram": "Telegram", "slack": "Slack"}
 NAMES = {"sqlite": "SQLite", "redis": "Redis"}
 MOST_KILLS = 5  # of one day
 AFTER_SECONDS = 5.0  # simulated; for what a pass of every loop begins
@@ -32,7 +34,7 @@ async def of_the_day(ground: Ground, trial: Trial) -> Sequence[Row]:
     """A day's report whose process is killed some times; then one is left alone to finish it."""
     store = STORES[trial.number // 2 % 2]
     expected = await day.undisturbed(ground, store)
-    row = trial.row(f"kill -9 in the day's job, {NAMES[store]}", faults=0)
+    row = trial.row(f"process killed, the day's job, {NAMES[store]}", faults=0)
     async with a_scene(ground, store, script=day.SCRIPT) as scene, scene.skipping():
         for _ in range(trial.random.randint(1, MOST_KILLS)):
             moment = await _moment_of_what_is_left(scene, trial, expected.seconds)
@@ -41,16 +43,12 @@ async def of_the_day(ground: Ground, trial: Trial) -> Sequence[Row]:
             row.faults += 1
             row.figures.setdefault("moments", []).append(moment.name)
             _time_passes(scene, trial)
-        was_done, began = await day.is_done(scene), scene.time.monotonic()
         last = await scene.start()
-        await scene.until(lambda: day.is_done(scene))
-        if not was_done:
-            row.recovery.append(round(scene.time.monotonic() - began, 1))
+        recovery = await asyncio.gather(*(_recovered(scene, platform) for platform in PLATFORMS))
         await _loops_look_again(scene)
         if (code := await scene.ends(last)) != 0:
             row.failures.append(f"the last process ended with {code}")
-        _judge(row, scene, await day.outcome(scene, expected))
-    return [row]
+        return _judged(row, scene, await day.outcomes(scene, expected), dict(zip(PLATFORMS, recovery, strict=True)))
 
 
 async def _moment_of_what_is_left(scene: Scene, trial: Trial, seconds: float) -> Moment:
@@ -67,7 +65,7 @@ async def of_requests(ground: Ground, trial: Trial) -> Sequence[Row]:
     """People ask in four ways while the process is killed some times; then one is left alone to answer."""
     store = STORES[trial.number // 2 % 2]
     expected = await asking.undisturbed(ground, store)
-    row = trial.row(f"kill -9 while people ask, {NAMES[store]}", faults=0)
+    row = trial.row(f"process killed, requests, {NAMES[store]}", faults=0)
     async with a_scene(ground, store, chats=asking.CHATS, beside=asking.PAPERS, script=asking.SCRIPT) as scene:
         asking.furnish(scene)
         crowd = Crowd(scene)
@@ -83,14 +81,21 @@ async def of_requests(ground: Ground, trial: Trial) -> Sequence[Row]:
             was_done, began = await crowd.is_served(), scene.time.monotonic()
             last = await scene.start()
             await scene.until(crowd.is_served)
-            if not was_done:
-                row.recovery.append(round(scene.time.monotonic() - began, 1))
+            took = [] if was_done else [round(scene.time.monotonic() - began, 1)]
             await _loops_look_again(scene)
             if (code := await scene.ends(last)) != 0:
                 row.failures.append(f"the last process ended with {code}")
-        _judge(row, scene, await asking.outcome(crowd, expected))
         row.figures["asked"] = asking.counted(crowd)
-    return [row]
+        return _judged(row, scene, await asking.outcomes(crowd, expected), dict.fromkeys(PLATFORMS, took))
+
+
+async def _recovered(scene: Scene, platform: str) -> list[float]:
+    """Seconds on the bot's clock until the report stands there; none where it stood before."""
+    began = scene.time.monotonic()
+    if await day.is_done_on(scene, platform):
+        return []
+    await scene.until(lambda: day.is_done_on(scene, platform))
+    return [round(scene.time.monotonic() - began, 1)]
 
 
 async def _lives_asked(scene: Scene, crowd: Crowd, moment: Moment, trial: Trial) -> bool:
@@ -118,10 +123,17 @@ def _time_passes(scene: Scene, trial: Trial) -> None:
         scene.time.jump(trial.random.uniform(0, 2 * LEASE_SECONDS))
 
 
-def _judge(row: Row, scene: Scene, outcome: Outcome) -> None:
-    row.lost, row.duplicated, row.unknown = outcome.lost, outcome.duplicated, outcome.unknown
-    row.failures += outcome.failures
+def _judged(
+    row: Row, scene: Scene, outcomes: Mapping[str, Outcome], recovery: Mapping[str, Sequence[float]]
+) -> Sequence[Row]:
+    """A row for each platform; what is nobody's own is Telegram's."""
     if "Traceback" in scene.said(10**6):
         row.failures.append("a process logged a traceback")
-    if row.failures:
-        row.failures.append(scene.said())
+    rows = []
+    for platform, outcome in outcomes.items():
+        one = replace(row, fault=f"{row.fault}, {PLATFORMS[platform]}", recovery=list(recovery[platform]))
+        one.lost, one.duplicated, one.unknown = outcome.lost, outcome.duplicated, outcome.unknown
+        one.failures = [*(row.failures if platform == "telegram" else ()), *outcome.failures]
+        one.failures += [scene.said()] if one.failures else []
+        rows.append(one)
+    return rows

@@ -52,7 +52,12 @@ class Results:
         return [Row(**json.loads(line)) for line in written[: written.rfind("\n") + 1].splitlines()]
 
     def faults_of(self, experiment: str) -> int:
-        return sum(row.faults for row in self.rows() if row.experiment == experiment)
+        """How often anything was done to it; a trial with several rows looks at the same faults from several sides."""
+        by_trial: dict[int, int] = {}
+        for row in self.rows():
+            if row.experiment == experiment:
+                by_trial[row.trial] = max(row.faults, by_trial.get(row.trial, 0))
+        return sum(by_trial.values())
 
     def trials_of(self, experiment: str) -> set[int]:
         return {row.trial for row in self.rows() if row.experiment == experiment}
