@@ -556,5 +556,8 @@ class Engine(Protocol):
     async def cancel(self, key: str) -> bool:
         """Stops the job, wherever it runs; False when there is none. Raises StoreError."""
 
+    async def depth(self) -> int:
+        """How many jobs wait or run, in all processes. Raises StoreError."""
+
     async def progress(self, key: str) -> tuple[str, int, int] | None:
         """What the job said last of how far it is, wherever it runs; None where it said nothing. Raises StoreError."""

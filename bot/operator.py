@@ -15,7 +15,8 @@ from bot.report.inline import spans
 
 logger = logging.getLogger(__name__)
 
-_FIRST = Errand(since=0.0, urgent=True)  # of all: what is in trouble may be a thousand deliveries
+# Before all others, and soon or never: a thousand deliveries may be in trouble, and none waits for this chat's limits.
+_FIRST = Errand(since=0.0, urgent=True, within=3.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from bot.delivery import (
     is_placeholder,
     tell_operator,
 )
+from bot.errors import StoreError
 from bot.interfaces import Clock, Engine, NoTelemetry, Store, Telemetry
 from bot.lists import SATURDAY, previous_weekday
 from bot.models import Address, ChannelPlan, ReportKey
@@ -203,9 +204,13 @@ class Schedule:
 
     async def _prune(self, today: date) -> None:
         """Once a day, and at the start."""
-        if today != self._pruned_on:
+        if today == self._pruned_on:
+            return
+        try:
             await self.store.prune()
-            self._pruned_on = today
+        except StoreError as error:  # too little room for its transaction, say: what was submitted is submitted
+            logger.warning("nothing forgotten yet: %s", error)
+        self._pruned_on = today
 
     async def _open(self, now: datetime) -> tuple[Due, ...]:
         """What is due, not settled, and can be posted."""
@@ -218,9 +223,11 @@ class Schedule:
         return tuple([entry for entry in still_open.values() if not await self._is_closed(entry.plan)])
 
     async def _miss(self, over: Sequence[Due]) -> None:
-        """Says which reports were wanted until their window ended."""
+        """Says which reports were wanted until their window ended, once for all replicas."""
         for entry in over:
-            if not await day_settled(self.store, entry.plan, entry.day):
+            if await day_settled(self.store, entry.plan, entry.day):
+                continue
+            if await self.store.swap_note(f"told:missed:{entry.day}:{entry.plan.name}", None, "missed"):
                 values = {"channel": entry.plan.name, "day": entry.day.isoformat()}
                 logger.warning("report missed", extra=values)
                 await tell_operator(self.tell, Trouble("delivery.trouble_missed", values))

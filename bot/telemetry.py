@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import generate_latest
 
 from bot import __version__
+from bot.models import PlatformName
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,12 @@ SERIES = (
     Series("request_seconds", "histogram", "from asked to answered", ("command", "state"), LONG),
     Series("requests_open", "gauge", "requests that wait for an answer, on all replicas"),
     Series("deliveries_open", "gauge", "deliveries with a message that is still to be sent, on all replicas"),
-    Series("queue_depth", "gauge", "jobs that wait for a worker"),
+    Series("queue_depth", "gauge", "jobs in the queue, waiting or running, of all processes"),
+    Series(
+        "parts_unknown_open",
+        "gauge",
+        "messages of which nobody knows and that wait for somebody's word, of all processes",
+    ),
     Series("jobs", "counter", "jobs that ended", ("job", "outcome")),
     Series("jobs_running", "gauge", "jobs that run in this process", ("job",)),
     Series("job_seconds", "histogram", "how long jobs ran", ("job",), LONG),
@@ -85,6 +91,10 @@ class Metrics:
         self._unknown = set[str]()
         self._spans = spans
         ProcessCollector(registry=self._registry)
+        for (
+            name
+        ) in PlatformName:  # from 0 on: of a series that begins with 1, `increase` sees nothing, and no alert fires
+            self.count("parts_unknown", 0, platform=name.value)
         self.gauge("build_info", 1, version=__version__, python=platform.python_version())
 
     def count(self, name: str, by: float = 1.0, **labels: str) -> None:

@@ -708,6 +708,22 @@ async def test_what_was_surely_not_sent_because_the_store_went_away_is_never_unk
     assert post.posts() == ["1", "2", "3"]
 
 
+async def test_who_was_frozen_between_claim_and_send_sends_nothing_that_another_has_taken_over(post: Post):
+    async def turn(errand: Errand) -> float:
+        return post.clock.monotonic() + 0.2
+
+    async def frozen(seconds: float) -> None:
+        post.clock.time += timedelta(minutes=1)
+        later = post.clock.now() + timedelta(minutes=1)
+        if await post.store.recover(f"{KEY}~1", "other", post.clock.now(), later):
+            await post.store.record(f"{KEY}~1", "other", PartState.SENT, ["17"])
+
+    post.channel.turn, post.clock.sleep = turn, frozen  # type: ignore[method-assign]  # this test's own
+    await post.plan()
+    await post.deliver()
+    assert post.posts() == ["2", "3"]
+
+
 async def test_who_was_held_up_past_its_lease_leaves_the_part_to_who_took_it_over(
     post: Post, caplog: pytest.LogCaptureFixture
 ):

@@ -124,6 +124,20 @@ async def test_a_key_is_free_again_when_its_job_has_ended(terms: Terms):
         await wait_until(lambda: len(work.done) == 2)
 
 
+async def test_the_queue_is_as_deep_as_jobs_wait_or_run(terms: Terms):
+    work = Work()
+    engine = DocketEngine({"report": work}, terms=terms)
+    async with engine.running():
+        assert await engine.depth() == 0
+        await engine.submit("report", "one", {})
+        await engine.submit("report", "two", {})
+        assert await engine.depth() == 2
+        work.release.set()
+        async with asyncio.timeout(5):
+            while await engine.depth():  # noqa: ASYNC110  # of a queue nobody is told
+                await asyncio.sleep(0.01)
+
+
 async def test_jobs_of_different_keys_run_side_by_side(terms: Terms):
     work = Work()
     engine = DocketEngine({"report": work}, terms=terms)

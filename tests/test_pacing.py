@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 
 from bot.channels.pace import NOW_AHEAD, Gate
 from bot.clock import SystemClock
+from bot.delivery import Trouble
 from bot.errors import Outcome, SendError, StoreError
 from bot.interfaces import LONGEST_PAUSE, Booking, Errand, Pace, Pacing, Window
+from bot.operator import Operator
 from bot.pacing import GRAIN, LocalPacing
 from bot.pacing import Fallback as WithFallback
 from bot.store.redis import RedisStore
 from tests import redis_standin
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, a_plan
 from tests.redis_standin import Proxy
+from tests.test_delivery import FakeChannel
 
 ALL = Pace("all", 1 / 20)
 CHAT = Pace("chat", 1.0, 3)
@@ -395,3 +399,16 @@ async def test_without_the_shared_count_each_process_takes_a_part_and_says_so_on
     await clock.sleep(6)
     await gate.turn((CHAT,), Errand(since=0.0))
     assert caplog.records[-1].message == "sending limits are counted together again"
+
+
+async def test_who_tells_the_operator_waits_for_no_pause_of_that_chat() -> None:
+    """It is told in the middle of other channels' deliveries, and of the schedule's pass."""
+    clock = FakeClock()
+    pacing = LocalPacing(clock)
+    gate, channel = Gate(pacing, clock), FakeChannel()
+    channel.turn = partial(gate.turn, [CHAT])  # type: ignore[method-assign]  # this channel's own
+    await pacing.pause(CHAT, 200.0)
+    operator = Operator(a_plan("operator"), lambda _: channel)
+    with pytest.raises(SendError):
+        await operator.tell(Trouble("delivery.trouble_missed", {"channel": "lab", "day": "2026-02-25"}))
+    assert clock.slept == []

@@ -403,6 +403,14 @@ async def test_a_delivery_goes_on_as_long_as_a_channel_wants_that_report_there(
     assert len(morning.told) == (not goes_on)
 
 
+async def test_a_report_that_was_missed_is_told_by_one_of_the_replicas(store: SqliteStore):
+    replicas = [Morning(store), Morning(store)]
+    for minutes in (0, 12 * 60, 1):
+        for morning in replicas:
+            await morning.look(minutes)
+    assert [trouble.key for morning in replicas for trouble in morning.told] == ["delivery.trouble_missed"]
+
+
 async def test_a_report_that_was_sent_at_last_is_not_missed(store: SqliteStore):
     morning = Morning(store)
     await morning.look()

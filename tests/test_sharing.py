@@ -40,6 +40,7 @@ class SlowRoom(Room):
     posts: asyncio.Event = field(default_factory=asyncio.Event)
     edits: asyncio.Event = field(default_factory=asyncio.Event)
     under_way: int = 0
+    full: list[SendError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.posts.set()
@@ -54,6 +55,8 @@ class SlowRoom(Room):
     async def edit(self, message_id: str, message: Message) -> None:
         self.under_way += 1
         await self.edits.wait()
+        if message.payload == ANSWER and self.full:
+            raise self.full.pop()
         await super().edit(message_id, message)
 
 
@@ -197,7 +200,9 @@ async def test_an_answer_whose_process_died_before_it_sent_it_takes_the_place_la
     assert street.room.answers == [ANSWER]
 
 
-async def test_progress_that_arrives_after_the_answer_does_not_stay(street: Street):
+@pytest.mark.parametrize("is_full", [False, True], ids=["with room", "in a full chat"])
+async def test_progress_that_arrives_after_the_answer_does_not_stay(street: Street, *, is_full: bool):
+    street.room.full = [SendError("no turn for an edit now", Outcome.NOT_SENT)] if is_full else []
     async with street.desk() as desk, street.shop() as shop:
         request = await desk.ask()
         await street.waits()

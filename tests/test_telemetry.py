@@ -17,7 +17,7 @@ FEW = {  # labels whose values a team's settings or our own code name: a dozen a
     *("store", "loop", "version", "python"),
 }
 # Told by what has a queue.
-ELSEWHERE = {"queue_depth"}
+ELSEWHERE: set[str] = set()
 
 
 def values(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -64,6 +64,13 @@ def test_what_stands_in_the_table_is_counted_somewhere():
 
 def test_no_label_has_more_than_a_handful_of_values():
     assert {label for series in SERIES for label in series.labels} <= FEW
+
+
+def test_the_first_unknown_message_is_an_increase_that_an_alert_can_see():
+    metrics = Metrics()
+    assert 'paperboy_parts_unknown_total{platform="telegram"} 0.0' in metrics.page().decode()
+    metrics.count("parts_unknown", platform="telegram")
+    assert value(metrics, "parts_unknown_total", platform="telegram") == 1
 
 
 def test_a_page_shows_every_series_with_its_help_and_buckets():

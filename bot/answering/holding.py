@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from bot import delivery, texts
 from bot.answering.entries import Entry
 from bot.delivery import Courier, Patience, Trouble
-from bot.errors import BotError, SendError, StoreError
+from bot.errors import BotError, Outcome, SendError, StoreError
 from bot.interfaces import Engine, Store
 from bot.models import Address, Message, Part, PartState
 from bot.report import compose
@@ -63,15 +63,18 @@ class Holding:
             await delivery.drop(key, self.store, now)
         return await self._posted(key)
 
-    async def repair(self, entry: Entry) -> None:
-        """Shows the answer again where our word on progress may have come after it.
+    async def repaired(self, entry: Entry, answer: Part) -> bool:
+        """Shows the answer again where our word on progress may have come after it; False where the chat has no room.
 
         Another process closed the request while ours was on its way; what it sends becomes, or became, the same
         message.
         """
-        parts = await self.store.delivery(delivery.answer_key(entry.request))
-        if parts and parts[0].message.replaces == entry.place and parts[0].state is PartState.SENT:
-            await self.courier.channels(entry.request.address).edit(entry.place, parts[0].message)
+        if answer.message.replaces == entry.place and answer.state is PartState.SENT:
+            try:
+                await self.courier.channels(entry.request.address).edit(entry.place, answer.message)
+            except SendError as error:
+                return error.outcome is not Outcome.NOT_SENT
+        return True
 
     async def hold(self, entry: Entry) -> None:
         """Says what is being done, where the chat has room for that."""

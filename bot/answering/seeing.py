@@ -23,7 +23,7 @@ from bot.answering.entries import Answered, Entry, Work, line, sorry
 from bot.answering.holding import Holding, Rhythm
 from bot.context import working_on
 from bot.delivery import Courier
-from bot.errors import BotError, SendError, SettingsError, StoreError
+from bot.errors import BotError, SettingsError, StoreError
 from bot.interfaces import Channel, Engine, Progress, Store, no_progress
 from bot.limits import Limits, Slots
 from bot.models import Address, Part
@@ -40,6 +40,7 @@ STALE = timedelta(hours=12)  # who waited longer, because the bot was down, is t
 JOIN_AGAIN_SECONDS = 5.0  # a job that ended just as somebody joined it is submitted again after this
 IN_ORDER_SECONDS = 120.0  # an answer waits no longer for one before it: the model gives up by then, too
 LOOK_SECONDS = 0.5  # between two looks at what another process does
+CANCEL_SECONDS = 1.0  # until a request that is cancelled is closed; its work is stopped then in any case
 STOP_SECONDS = 4.0  # for sends in flight at the end; more than a delivery gives them
 
 
@@ -112,6 +113,8 @@ class Answering:
         """One look: what nobody works on is begun, what is too old is told so, and no message about progress stays."""
         now = self.courier.clock.now()
         waiting = await self.store.open_requests()
+        still_open = {request.key for request in waiting}
+        self._made = {key: made for key, made in self._made.items() if key in still_open}
         self._begin(waiting, is_ours=False)
         for request in waiting:
             if now - request.asked_at > STALE:
@@ -130,6 +133,7 @@ class Answering:
         words = texts.load(request.language)
         self._give(request, line(words("request.cancelled"), request, RequestState.CANCELLED))
         if all(other.key == request.key for other in await self.store.waiting_for(request.job)):
+            await self._closed_soon(request.key)  # as long as it is open, its work would be begun anew
             await self.engine.cancel(request.job)
         return request
 
@@ -147,6 +151,12 @@ class Answering:
                 self._give(request, answered)
                 served.add(request.key)
             await self._closed_for_others(served)
+
+    async def _closed_soon(self, key: str) -> None:
+        if entry := self._entries.get(key):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CANCEL_SECONDS):
+                    await entry.ended.wait()
 
     async def _closed_for_others(self, keys: set[str]) -> None:
         entries = [entry for key in keys if (entry := self._entries.get(key)) and not self._is_watched_here(entry)]
@@ -208,9 +218,8 @@ class Answering:
         """Where another process has closed the request meanwhile, its answer may stand under our word on progress."""
         end = self.courier.clock.monotonic() + IN_ORDER_SECONDS
         while await self._is_over(entry) and self.courier.clock.monotonic() < end:
-            if delivery.finished(await self.store.delivery(delivery.answer_key(entry.request))):
-                with suppress(SendError):
-                    await self._holding.repair(entry)
+            parts = await self.store.delivery(delivery.answer_key(entry.request))
+            if delivery.finished(parts) and await self._holding.repaired(entry, parts[0]):
                 return
             await self.courier.clock.sleep(LOOK_SECONDS)
 

@@ -15,6 +15,7 @@ from bot.app.platforms import Platforms, catch_up
 from bot.app.watching import metrics_page
 from bot.app.wiring import App, daily_of
 from bot.errors import SettingsError
+from bot.interfaces import Engine
 from bot.schedule import Schedule
 from bot.store.redis_url import is_redis
 from bot.web import Site, serving
@@ -38,7 +39,7 @@ async def run(app: App) -> None:
         jobs.answering = chatting.answering
         platforms.handlers = chatting.handlers
         port = await stack.enter_async_context(
-            serving(_site(app, platforms), app.settings.web.host, app.settings.web.port, chatting.doors())
+            serving(_site(app, platforms, engine), app.settings.web.host, app.settings.web.port, chatting.doors())
         )
         await stack.enter_async_context(_together(engine.running(), chatting.answering.running()))
         loop = Schedule(
@@ -112,7 +113,7 @@ def load_prompts(app: App) -> None:
             logger.error("broken prompt: %s", error)  # noqa: TRY400 - says it all
 
 
-def _site(app: App, platforms: Platforms) -> Site:
+def _site(app: App, platforms: Platforms, engine: Engine) -> Site:
     token = app.settings.web.token
     return Site(
         store=app.store,
@@ -121,7 +122,7 @@ def _site(app: App, platforms: Platforms) -> Site:
         token=token.get_secret_value() if token else None,
         health=platforms.states,
         troubles=app.pulse.troubles,
-        metrics=metrics_page(app),
+        metrics=metrics_page(app, engine),
     )
 
 

@@ -10,12 +10,15 @@ from datetime import UTC
 from bot.app.wiring import App
 from bot.context import working_on
 from bot.errors import StoreError
-from bot.interfaces import Clock, Job, Progress, Telemetry
+from bot.interfaces import Clock, Engine, Job, Progress, Telemetry
+from bot.models import PartState
 from bot.schedule import ReportJob
 from bot.telemetry import Metrics
 from bot.tracing import tracing
 
 logger = logging.getLogger(__name__)
+
+TROUBLED_LOOKED_AT = 1_000  # parts that are unknown or failed
 
 
 @asynccontextmanager
@@ -66,7 +69,7 @@ def _key(name: str, arguments: Mapping[str, str]) -> str:
     return arguments.get("job", name)
 
 
-def metrics_page(app: App) -> Callable[[], Awaitable[bytes]] | None:
+def metrics_page(app: App, engine: Engine) -> Callable[[], Awaitable[bytes]] | None:
     """What `/metrics` answers, with what the store and the loops say at that moment; None where nobody counts."""
     telemetry = app.telemetry
     if not isinstance(telemetry, Metrics):
@@ -77,6 +80,7 @@ def metrics_page(app: App) -> Callable[[], Awaitable[bytes]] | None:
             telemetry.gauge("pass_age_seconds", age, loop=loop)
         try:
             await _look(app)
+            telemetry.gauge("queue_depth", await engine.depth())
         except StoreError:  # counted where it happened; the rest is as true as before
             logger.info("metrics without the store")
         return telemetry.page()
@@ -88,6 +92,8 @@ async def _look(app: App) -> None:
     store, telemetry = app.store, app.telemetry
     telemetry.gauge("requests_open", len(await store.open_requests()))
     telemetry.gauge("deliveries_open", len(await store.unfinished()))
+    troubled = await store.troubled(TROUBLED_LOOKED_AT)
+    telemetry.gauge("parts_unknown_open", sum(part.state is PartState.UNKNOWN for part in troubled))
     telemetry.gauge("model_spent_usd", await store.spent(app.clock.now().astimezone(UTC).date()))
     if (budget := app.settings.llm.daily_budget_usd) is not None:
         telemetry.gauge("model_budget_usd", budget)

@@ -76,7 +76,7 @@ class Gate:
         line = self._urgent if errand.urgent else self._others
         while True:
             async with line.first(errand.since) if self._shared else _nobody_else():
-                booking = await self._booking(own, URGENT_AHEAD if errand.urgent else REPORTS_AHEAD)
+                booking = await self._booking(own, URGENT_AHEAD if errand.urgent else REPORTS_AHEAD, errand.within)
             if booking.full and booking.wait > errand.within:
                 raise SendError("the chat has no room now", Outcome.NOT_SENT, retry_after=booking.wait)
             moment = self._clock.monotonic() + booking.wait
@@ -85,11 +85,13 @@ class Gate:
             if not booking.full:
                 return moment
 
-    async def _booking(self, own: Sequence[Pace | Window], ahead: float) -> Booking:
-        """Waits, at the head of the line, for what all share; a chat that is full itself makes room for the next."""
+    async def _booking(self, own: Sequence[Pace | Window], ahead: float, within: float) -> Booking:
+        """Waits, at the head of the line, for what all share; a chat that is full itself makes room for the next, and
+        so does an errand that may not wait so long.
+        """
         while True:
             booking = await self._pacing.book(own, self._shared, ahead=ahead)
-            if self._shared is None or booking.full != self._shared.name:
+            if self._shared is None or booking.full != self._shared.name or booking.wait > within:
                 return booking
             await self._clock.sleep(booking.wait)
 

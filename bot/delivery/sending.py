@@ -215,11 +215,19 @@ class _Attempt:
 
     async def _hold(self, take: Callable[[str, str, datetime, datetime], Awaitable[bool]]) -> bool:
         patience, clock = self.courier.patience, self.courier.clock
+        end = clock.monotonic() + patience.lease - patience.send
         while True:
             now = clock.now()
             lease = now + timedelta(seconds=patience.lease)
-            if not await take(self.part.key, self.owner, now, lease):
-                return False
+            try:
+                if not await take(self.part.key, self.owner, now, lease):
+                    return False
+            except StoreError as error:
+                # Perhaps it is ours, and the answer alone was lost: given up now, it would look as if it might be sent.
+                if not error.retryable or clock.monotonic() >= end:
+                    raise
+                await clock.sleep(patience.poll)
+                continue
             self.lease = lease
             if self._has_time:
                 return True

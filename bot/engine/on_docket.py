@@ -186,6 +186,11 @@ class DocketEngine:
         step, done, total = json.loads(known.progress.message)
         return step, done, total
 
+    async def depth(self) -> int:
+        """Messages of jobs that may run or do, and jobs that wait for their time."""
+        async with self._reached() as docket, docket.redis() as redis:
+            return int(await redis.xlen(docket.stream_key)) + int(await redis.zcard(docket.queue_key))
+
     # --- what docket is given
 
     def _free(self, name: str) -> Callable[..., Awaitable[None]]:

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from bot.app.wiring import secrets
 from bot.channels.slack.channel import SlackChannel
 from bot.channels.telegram.channel import TelegramChannel
 from bot.daily import Job
+from bot.engine import on_docket
 from bot.schedule import default_day
 from bot.store.redis import RedisStore
 from bot.store.sqlite import SqliteStore
@@ -32,6 +34,7 @@ from tests.chaos.clock import SharedClock
 from tests.chaos.llm import ScriptedLLM
 
 ASKED = signal.SIGUSR1  # says what it does
+LOOK = "CHAOS_LOOK"  # a variable: seconds between two looks of the queue, where so many would let nobody be quiet
 STEPS = (
     "keep_list",
     "keep_ranking",
@@ -108,6 +111,8 @@ def main(order: Order) -> int:
     folder = Path(order.folder)
     loaded = config.load(folder / "config.toml")
     logs.start(logging.INFO, secrets(loaded.settings))
+    if seconds := os.environ.get(LOOK):
+        on_docket.LOOK = timedelta(seconds=float(seconds))
     clock = SharedClock(folder / "clock", order.slot)
     if order.death:
         _die_at(order.death, folder)

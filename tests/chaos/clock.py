@@ -87,6 +87,7 @@ class Time:
         self._face = _Face(path)
         self._slots = itertools.count()
         self.skipped = 0.0  # seconds that nobody needed
+        self.in_turn = False  # several processes whose queues look for work all the time are hardly ever quiet together
         self._face.set_head(time.monotonic(), 10_000.0, speed, start.timestamp() - 10_000.0)
 
     def now(self) -> datetime:
@@ -147,7 +148,8 @@ class Time:
         At most `rate` simulated seconds pass in a real one, but for a few: for processes that also wait for something
         that keeps to another clock.
         """
-        task = asyncio.create_task(self._skip(sleepers, is_busy, rate))
+        skip = self._skip_in_turn(sleepers, is_busy) if self.in_turn else self._skip(sleepers, is_busy, rate)
+        task = asyncio.create_task(skip)
         try:
             yield
         finally:
@@ -174,10 +176,35 @@ class Time:
             allowed = min(allowed + rate * (time.monotonic() - counted), max(AT_ONCE_SECONDS, left_out))
             counted = time.monotonic()
             if 0 < left_out < NEVER and left_out <= allowed:
-                self.jump(left_out)
-                self.skipped += left_out
+                self._skip_to(wake)
                 allowed -= left_out
             seen = None
+
+    async def _skip_in_turn(self, sleepers: Callable[[], Sequence[Sleeper]], is_busy: Callable[[], bool]) -> None:
+        """Each process was quiet for a while since the last skip, and waits now; not all for the same while."""
+        seen: dict[int, tuple[int, float]] = {}
+        rested: set[int] = set()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            found, now = sleepers(), time.monotonic()
+            states = {one.slot: self.quiet(one.slot) for one in found}
+            for one in found:
+                busy, waiting, _ = states[one.slot]
+                mark, since = seen.get(one.slot, (-1, now))
+                if not waiting or busy != mark or works(one.pid):
+                    seen[one.slot] = (busy if waiting else -1, now)
+                elif now - since >= QUIET_SECONDS:
+                    rested.add(one.slot)
+            waits = bool(found) and not is_busy() and all(waiting for _, waiting, _ in states.values())
+            if waits and rested >= states.keys():
+                self._skip_to(min((wake for _, _, wake in states.values() if wake), default=NEVER))
+                seen, rested = {}, set()
+
+    def _skip_to(self, wake: float) -> None:
+        if NEVER > wake > self.monotonic():
+            left_out = wake - self.monotonic()
+            self.jump(left_out)
+            self.skipped += left_out
 
 
 def works(pid: int) -> bool:

@@ -63,6 +63,7 @@ async def of_days(ground: Ground, trial: Trial) -> Sequence[Row]:
     row = trial.row(f"{REPLICAS} replicas on simulated days, with clock changes", faults=DAYS)
     chats = [Chat(EAST, title="East"), Chat(WEST, title="West")]
     async with a_scene(ground, "redis", start=start, lists=lists, chats=chats) as scene:
+        scene.time.in_turn = True
         for reader in READERS:
             scene.slack.places.setdefault(reader.target, Place(reader.target, reader.name))
         scene.write(channels="".join(reader.settings for reader in READERS))

@@ -26,10 +26,10 @@ HOURS, QUICK_HOURS = 24, 1
 A_MINUTE = 20  # requests
 MOST_GROWTH = 1.05  # of memory, from the end of the first hour to the end
 NEWEST, OLDEST = date(2026, 2, 25), date(2025, 8, 1)
-GROUPS = (GROUP, -1001000000011, -1001000000012)
-PEOPLE = (1001, 1002, 1003)
-PLACES = (PLACE, "C0MORE", "C0REST")
-KINDS = ("deepdive", "deepdive", "new", "top", "top", "ask", "ask", "search", "search", "status")
+GROUPS = (GROUP, *range(-1001000000018, -1001000000010))  # so many that no platform's limits are in the way for long
+PEOPLE = tuple(range(1001, 1009))
+PLACES = (PLACE, *(f"C0PLACE{number}" for number in range(8)))
+SHARES = {"deepdive": 6, "new": 1, "top": 5, "ask": 4, "search": 5, "status": 4}  # "new": of a paper that nobody read
 WORDS = ("rain", "snow", "fog", "diffusion", "flow matching", "restoration", "PSNR", "mask")
 ANSWER_SECONDS = 60.0  # real
 SETTLE_SECONDS = 130.0  # simulated; every loop has looked, and what was kept open for a while is closed
@@ -121,7 +121,7 @@ class Soak:
 
     def _words(self) -> str:
         """What somebody types, without the slash."""
-        kind = self.random.choice(KINDS)
+        [kind] = self.random.choices(tuple(SHARES), tuple(SHARES.values()))
         self.asked[kind] += 1
         known = self.random.randrange(1, self.read)
         if kind == "new" and self.read < self.papers - 1:
