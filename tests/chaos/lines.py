@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
 
+from bot.engine import LEASE_SECONDS
 from tests import redis_standin
 from tests.chaos import aftermath
 from tests.chaos.at_once import at_once
@@ -56,6 +57,7 @@ async def _on_a_bad_line(ground: Ground, place: Place, store: str, trial: Trial,
             a_scene(own, store, beside=PAPERS, script=aftermath.SCRIPT) as scene,
             _bad_line(scene, place, random) as proxy,
         ):
+            scene.queue_lease = LEASE_SECONDS  # many waits here are real
             asked = Asking(scene)
             async with scene.time.skipping(lambda: scene.alive, lambda: proxy.held > 0 or scene.is_busy()):
                 await scene.start(scripted=not is_model)

@@ -50,6 +50,7 @@ async def kills(ground: Ground, trial: Trial) -> Sequence[Row]:
 async def _taken_over(ground: Ground, row: Row, kill: Kill) -> Row:
     expected = await aftermath.undisturbed(ground)
     async with a_scene(ground, "redis", beside=PAPERS, script=SLOWLY) as scene:
+        scene.queue_lease = LEASE_SECONDS
         asked = Asking(scene)
         scene.queue_lease = LEASE_SECONDS
         if kill in (_who_answers, _who_polls):
