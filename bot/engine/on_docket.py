@@ -39,7 +39,8 @@ SUBMIT_SECONDS = 5.0  # for all tries to reach the server
 DRAIN_SECONDS = 5.0  # for jobs whose lease nobody renews, because the server is gone
 CANCEL_SECONDS = 0.5  # for the word to go through the server and back
 PROGRESS_SECONDS = 0.3  # between two writes of how far a job is
-KEPT = timedelta(minutes=1)  # what the queue knows of a job that has ended
+KEPT = timedelta(minutes=1)  # what a shared queue knows of a job that has ended
+KEPT_HERE = timedelta()  # burner-redis 0.1.7 hides a key whose time is over, and frees its memory never
 LOST = timedelta(minutes=10)  # a job that waits longer may have lost its place to an accident: it gets a new one
 
 Step = tuple[str, int, int]
@@ -128,7 +129,8 @@ class DocketEngine:
         """Jobs run inside this context; leaving it ends them all."""
         self._is_ending = False
         async with AsyncExitStack() as stack:
-            docket = Docket(self.terms.name, self.terms.url or f"memory://{self._me}", execution_ttl=KEPT)
+            url, kept = (self.terms.url, KEPT) if self.terms.url else (f"memory://{self._me}", KEPT_HERE)
+            docket = Docket(self.terms.name, url, execution_ttl=kept)
             await docket.__aenter__()
             stack.push_async_callback(_closed, docket)
             for name in self.jobs:

@@ -98,33 +98,41 @@ class Wanted:
     early: bool = False  # somebody's clock was wrong: it may come before its hour
 
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass
 class Expectation:
-    """What should have been sent so far. `lists` are the days' lists by date; `waiting` is what is not due yet."""
+    """What should have been sent so far, by the clock on the wall.
+
+    `lists` are the days' lists by date; `waiting` is what is not due yet.
+    """
 
     waiting: list[Due]
     lists: Mapping[str, Sequence[Any]]
     wanted: dict[tuple[str, date], Wanted] = field(default_factory=dict)
     missed: list[Due] = field(default_factory=list)
+    unsure_until: datetime = LONG_AGO  # somebody's clock was wrong by so much
     _settled: set[tuple[str, date]] = field(default_factory=set)
 
-    def seen(self, now: datetime, *, skewed: bool = False) -> list[Wanted]:
+    def seen(self, now: datetime) -> list[Wanted]:
         """Somebody is there at `now`, by the clock on the wall: what is wanted from now on."""
         new = []
         while self.waiting and self.waiting[0].at <= now:
             due = self.waiting.pop(0)
             if now - due.at >= CATCH_UP:
                 self.missed.append(due)
-            elif (one := self._one(due, now, skewed=skewed)) is not None:
+            elif (one := self._one(due, now)) is not None:
                 self.wanted[due.reader.name, one.day] = one
                 new.append(one)
         return new
 
-    def _one(self, due: Due, now: datetime, *, skewed: bool) -> Wanted | None:
+    def _one(self, due: Due, now: datetime) -> Wanted | None:
         name = due.reader.name
         if (name, due.day) in self._settled or (name, due.day) in self.wanted:
             return None
         self._settled.add((name, due.day))
+        skewed = due.at <= self.unsure_until
         late = now - due.at > timedelta(minutes=LATE_MINUTES)
         return Wanted(due, self._list_for(name, due.day), now, None if skewed else late, early=skewed)
 

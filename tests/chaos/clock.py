@@ -129,6 +129,15 @@ class Time:
         _, busy, waiting, wake = self._face.slot(slot)
         return busy, waiting, wake
 
+    async def rest(self, slot: int) -> None:
+        """Returns when the process of `slot` has had nothing to do for a moment."""
+        mark, since = -1, 0.0
+        while mark < 0 or time.monotonic() - since < QUIET_SECONDS:
+            busy, waiting, _ = self.quiet(slot)
+            if busy != mark or not waiting:
+                mark, since = busy if waiting else -1, time.monotonic()
+            await asyncio.sleep(LOOK_SECONDS)
+
     async def sleep(self, seconds: float) -> None:
         """Simulated seconds."""
         end = self.monotonic() + seconds

@@ -18,6 +18,7 @@ from bot import delivery
 from bot.models import Address, Part, PartKind, PartState, PlatformName, ReportKey
 from tests.chaos import book
 from tests.chaos.calendars import CATCH_UP, LATE_MINUTES, WEEK, Due, Expectation, Reader, Wanted, dues
+from tests.chaos.clock import NEVER
 from tests.chaos.forks import Process
 from tests.chaos.results import Row
 from tests.chaos.scene import Ground, Scene, a_list, a_scene
@@ -47,9 +48,10 @@ FAULTS = ("end", "all on", "all back", "one on", "one back", "night")
 FAULTY = 0.08  # of the hours come after one of those, and as many with a kill
 PROBED = 0.3  # of the times between two hours see a pass somewhere in the middle
 HOUR = timedelta(hours=1)
-PASS_SECONDS = 35.0  # simulated; every loop looks in these
+PASS_SECONDS = 31.0  # simulated; every loop looks in these
 KILL_SECONDS = 0.4  # real; a report is made, and sent by one of them, in these
 DONE_SECONDS = 40.0  # real
+NOTICED_SECONDS = 0.02  # real, until a process has seen that time has passed
 MARGIN = timedelta(minutes=3)
 _HEADER = re.compile(r"(?:日报|Digest) \| (\d{4}-\d\d-\d\d)")
 LATE_SIGN = "⏰"
@@ -106,7 +108,7 @@ class Stay:
     async def live(self) -> None:
         """Until nothing is due any more; then all end."""
         started = time.monotonic()
-        self.replicas = [await self.scene.start() for _ in range(REPLICAS)]
+        self.replicas = [await self._started() for _ in range(REPLICAS)]
         new = self._seen()
         await self._pass()
         await self._done(new)
@@ -150,7 +152,7 @@ class Stay:
         seconds = await self._done(new)
         if killed is not None:
             self.row.recovery.append(seconds)
-            self.replicas[killed] = await self.scene.start()
+            self.replicas[killed] = await self._started()
         if self.skewed:
             await self._pass()
             self.scene.time.step_one(self.skewed.slot, timedelta())
@@ -160,7 +162,7 @@ class Stay:
         if fault == "end":
             number = self.random.randrange(REPLICAS)
             await self._ended(self.replicas[number])
-            self.replicas[number] = await self.scene.start()
+            self.replicas[number] = await self._started()
         elif fault == "night":
             await self._night()
         elif fault.startswith("all"):
@@ -183,13 +185,22 @@ class Stay:
             abs(self.scene.time.now() - due.at - bound) < MARGIN for due in self.expected.waiting for bound in _BOUNDS
         ):
             self.scene.time.jump(MARGIN.total_seconds())
-        self.replicas = [await self.scene.start() for _ in range(REPLICAS)]
+        self.replicas = [await self._started() for _ in range(REPLICAS)]
         new = self._seen()
         await self._pass()
         await self._done(new)
 
+    async def _started(self) -> Process:
+        """A new one that has made its first pass: before, it dies of SIGTERM as any program does."""
+        process = await self.scene.start()
+        await self.scene.until(lambda: process.code is not None or 0 < self.scene.time.quiet(process.slot)[2] < NEVER)
+        return process
+
     def _seen(self) -> list[Wanted]:
-        return self.expected.seen(self.scene.time.now(), skewed=self.skewed is not None)
+        now = self.scene.time.now()
+        if self.skewed:
+            self.expected.unsure_until = now + HOUR + MARGIN
+        return self.expected.seen(now)
 
     async def _done(self, new: Sequence[Wanted]) -> float:
         """Returns when all of it was sent, and nobody does anything any more; simulated seconds."""
@@ -211,15 +222,14 @@ class Stay:
         return all([delivery.finished(await self.scene.store.delivery(_key(one))) for one in new])
 
     async def _pass(self) -> None:
-        """Every process looks at what is due."""
-        async with self.scene.skipping():
-            await self.scene.time.sleep(PASS_SECONDS)
+        """Every process looks at what is due, in one leap: in between, there is a sleep that ends every second."""
+        self.scene.time.jump(PASS_SECONDS)
+        await self._quiet()
 
     async def _quiet(self) -> None:
-        """Nobody is in the middle of anything: a few simulated seconds are left out for nobody needs them."""
-        async with self.scene.skipping():
-            skipped = self.scene.time.skipped
-            await self.scene.until(lambda: self.scene.time.skipped > skipped)
+        """Nobody is in the middle of anything: each process did nothing for a moment, after what it has done now."""
+        await asyncio.sleep(NOTICED_SECONDS)
+        await asyncio.gather(*(self.scene.time.rest(process.slot) for process in self.scene.alive))
 
     async def _ended(self, process: Process) -> None:
         process.signal(signal.SIGTERM)
