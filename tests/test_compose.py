@@ -330,6 +330,11 @@ def test_a_day_without_a_list_is_one_line():
     assert made[0].buttons[0].url == "https://papers.example.org/"
 
 
+def test_a_late_message_about_a_day_without_a_list_says_that_it_is_late():
+    [late] = compose.report(a_report(note="note.no_list", deep_dives=()), ZH, late="09:30")
+    assert lines(late) == ["⏰ 补发：原定 09:30 送达。", "Hugging Face 没有 2026-02-25 的论文列表，这一天没有日报。"]
+
+
 def test_a_deep_dive_gives_its_facts_sections_and_proof():
     paper = a_paper(
         1,

@@ -19,7 +19,7 @@ SAMPLE = "sample"  # the origin of the bundled day of invented papers
 def digest(made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None) -> Document:
     """The first message of the day. `late` is when it was due, as the reader's clock shows it; None when on time."""
     if made.note is not None:
-        return note(made, texts, links=links)
+        return note(made, texts, links=links, late=late)
     ranking = made.ranking
     counts = {"listed": ranking.listed, "scored": ranking.scored, "chosen": len(ranking.chosen)}
     blocks: list[document.Block] = [
@@ -59,13 +59,13 @@ def _buttons(made: Report, texts: Texts, links: Links) -> tuple[document.Button,
     )
 
 
-def note(made: Report, texts: Texts, *, links: Links = NO_LINKS) -> Document:
-    """The one line of a day without a list."""
+def note(made: Report, texts: Texts, *, links: Links = NO_LINKS, late: str | None = None) -> Document:
+    """The one line of a day without a list, and whether it comes late."""
     key = made.note or "note.no_list"
     return Document(
         DIGEST,
         _title(made, texts),
-        (document.Note(plain(texts(key, day=made.key.day))),),
+        (*_lateness(texts, late), document.Note(plain(texts(key, day=made.key.day)))),
         texts("note.summary", day=made.key.day),
         texts.language,
         part_label(texts),
@@ -79,8 +79,7 @@ def _title(made: Report, texts: Texts) -> Spans:
 
 
 def _notes(made: Report, texts: Texts, late: str | None) -> Iterable[document.Note]:
-    if late is not None:
-        yield notice(texts("digest.late", due=late), "warning")
+    yield from _lateness(texts, late)
     if made.key.edition > 1:
         yield notice(texts("digest.corrected", edition=made.key.edition), "warning")
     if made.ranking.origin == SAMPLE:
@@ -91,6 +90,11 @@ def _notes(made: Report, texts: Texts, late: str | None) -> Iterable[document.No
         yield notice(text)
     if made.ranking.skipped:
         yield notice(texts("digest.skipped", count=made.ranking.skipped))
+
+
+def _lateness(texts: Texts, late: str | None) -> Iterable[document.Note]:
+    if late is not None:
+        yield notice(texts("digest.late", due=late), "warning")
 
 
 def _labels(made: Report, texts: Texts) -> Iterable[document.Note]:
