@@ -101,6 +101,26 @@ async def ended(engine: DocketEngine, job: str, key: str, seconds: float = 5.0) 
 # --- one a key
 
 
+async def test_a_queue_of_one_process_keeps_nothing_of_jobs_that_have_ended():
+    work = Work()
+    work.release.set()
+    engine = DocketEngine({"work": work, "fail": Failing(SourceError("down"))}, terms=Terms(backoff=0.0))
+    async with engine.running():
+        for number in range(5):
+            await engine.submit("work", f"ended-{number}", {})
+        await engine.submit("fail", "ended-too", {})
+        assert engine._docket  # whose keys nothing of ours counts
+        async with engine._docket.redis() as redis:
+
+            async def left() -> list[object]:
+                return [key async for key in redis.scan_iter(match="*ended-*")]
+
+            await wait_until(lambda: len(work.done) == 5)
+            async with asyncio.timeout(5):
+                while await left():  # noqa: ASYNC110 - the queue tells nobody
+                    await asyncio.sleep(0.01)
+
+
 async def test_a_key_that_waits_or_runs_is_not_started_twice(terms: Terms):
     work = Work()
     engine = DocketEngine({"report": work}, terms=terms)
