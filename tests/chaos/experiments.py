@@ -14,8 +14,9 @@ Run = Callable[[Ground, Trial], Awaitable[Sequence[Row]]]
 
 @dataclass(frozen=True)
 class Experiment:
-    """`run` does one trial and gives its rows, which `quick` and `full` count by their `faults`. A `quick` of 0: it takes
-    minutes, and is left out of a quick round.
+    """`run` does one trial and gives its rows, which `quick` and `full` count by their `faults`.
+
+    What has a `quick` of 0 takes minutes, and is left out of a quick round.
 
     There are never more than `most` trials: for those that are long, where a worker would begin one too many.
     """
