@@ -40,7 +40,8 @@ class Patience:
     longest_wait: float = 300.0  # for one Retry-After
     all_waits: float = 600.0  # for one part in one run
     turn: float = math.inf  # until the chat's limits let a part go
-    link_tries: int = 3  # edits that may have failed; repeating them is harmless, doing so for ever is not
+    # Of an edit, whatever ended them: a process that dies, too. Repeating one is harmless, doing so for ever is not.
+    link_tries: int = 8
     settling: float = 2.0  # before an ambiguous send is looked up: the platform may still be posting it
     poll: float = 0.5  # between looks at a part that another process holds
     stop: float = STOP_SECONDS
