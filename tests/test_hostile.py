@@ -175,7 +175,9 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 def unbroken(caplog: pytest.LogCaptureFixture) -> bool:
-    return not [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info]
+    # The stand-ins' own server says when somebody hung up in the middle, as a late acknowledgement does.
+    ours = [record for record in caplog.records if record.name != "aiohttp.server"]
+    return not [record for record in ours if record.levelno >= logging.ERROR or record.exc_info]
 
 
 async def test_on_telegram_every_hostile_input_is_answered(world: World, caplog: pytest.LogCaptureFixture):
