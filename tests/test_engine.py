@@ -13,7 +13,7 @@ from time import monotonic
 import pytest
 from redis.asyncio import Redis
 
-from bot.engine import LEASE_SECONDS, Lane, Terms
+from bot.engine import LEASE_SECONDS, Lane, Terms, on_docket
 from bot.engine.on_docket import DocketEngine
 from bot.errors import InputError, SourceError, StoreError
 from bot.interfaces import Progress, no_progress
@@ -504,6 +504,25 @@ async def test_it_goes_on_when_a_killed_server_is_back(server: RedisProcess, cap
         assert monotonic() - back < RECOVERY_SECONDS
         held.release.set()
         await wait_until(lambda: bool(held.done), RECOVERY_SECONDS)
+
+
+async def test_what_was_cut_because_the_server_was_gone_goes_on_when_it_is_back(
+    server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(on_docket, "DRAIN_SECONDS", 0.1)
+    work = Work()
+    engine = DocketEngine({"report": work}, terms=Terms(server.url, grace=0.2, cut=1.0))
+    async with engine.running():
+        for number in range(3):
+            await engine.submit("report", f"key{number}", {})
+        await wait_until(lambda: work.now["all"] == 3)
+        server.kill()
+        await wait_until(lambda: len(work.cut) == 3)
+        work.release.set()
+        server.start()
+        back = monotonic()
+        await wait_until(lambda: len(work.done) == 3, RECOVERY_SECONDS)
+        assert monotonic() - back < LEASE_SECONDS / 4, "nobody waits for a lease"
 
 
 async def test_a_server_that_is_gone_holds_no_end_up(server: RedisProcess):

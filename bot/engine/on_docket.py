@@ -87,10 +87,10 @@ class _Running:
 
 
 class _Leases(Dependency[None]):
-    """Tells when the worker has stopped to renew leases, before it waits for the jobs that run."""
+    """Tells when the worker begins to renew leases, and when it has stopped, before it waits for the jobs that run."""
 
-    def __init__(self, lost: Callable[[], None]) -> None:
-        self.lost = lost
+    def __init__(self, held: Callable[[], Awaitable[None]], lost: Callable[[], None]) -> None:
+        self.held, self.lost = held, lost
 
     async def __aenter__(self) -> None:
         """Nothing is needed for a single job."""
@@ -100,12 +100,14 @@ class _Leases(Dependency[None]):
     async def worker_lifecycle(cls, docket: Docket, worker: Worker) -> AsyncIterator[None]:
         """It is entered around the worker's loop, once for each connection."""
         del docket
+        ours = [each for each in worker.dependencies.values() if isinstance(each, cls)]
+        for each in ours:
+            await each.held()
         try:
             yield
         finally:
-            for each in worker.dependencies.values():
-                if isinstance(each, cls):
-                    each.lost()
+            for each in ours:
+                each.lost()
 
 
 @dataclass(slots=True)
@@ -122,6 +124,7 @@ class DocketEngine:
     _me: str = field(default_factory=lambda: uuid4().hex)
     _docket: Docket | None = None
     _running: dict[str, _Running] = field(default_factory=dict)
+    _held_since: datetime | None = None
     _is_ending: bool = False
 
     @asynccontextmanager
@@ -270,8 +273,23 @@ class DocketEngine:
             minimum_check_interval=LOOK,
             scheduling_resolution=LOOK,
             schedule_automatic_tasks=False,
-            dependencies={"leases": _Leases(self._lose)},
+            dependencies={"leases": _Leases(self._hold, self._lose)},
         )
+
+    async def _hold(self) -> None:
+        """On a new connection: takes up at once what the last one left behind, for nothing of ours runs now."""
+        was_held, self._held_since = self._held_since, datetime.now(UTC)
+        if was_held is None or self._docket is None or not self.terms.url:
+            return
+        try:
+            async with asyncio.timeout(SUBMIT_SECONDS), self._docket.redis() as redis:
+                # Those to a server that has ended look whole, and each would break the first call that gets it.
+                await redis.connection_pool.disconnect(inuse_connections=False)
+                stream, group = self._docket.stream_key, self._docket.worker_group_name
+                left = await redis.xpending_range(stream, group, "-", "+", AT_ONCE, self._me)
+            await self._give_back([message["message_id"] for message in left], self._docket)
+        except (RedisError, OSError):
+            logger.debug("jobs not taken up, their leases run out", exc_info=True)
 
     def _lose(self) -> None:
         """Without leases others take our jobs over: those that do not end soon are cut, and nothing is done twice."""
@@ -333,8 +351,11 @@ class DocketEngine:
         now = datetime.now(UTC)
         if known.state in _WAITING:
             return now - known.when > LOST
-        began = known.started_at or known.when
-        if now - began < timedelta(seconds=TIMEOUTS_IN_A_LEASE * self.terms.lease):
+        if self._held_since is None:
+            return False
+        # Where the server was gone, no worker has said for a while that it lives, and who does takes up what is left.
+        since = max(known.started_at or known.when, self._held_since)
+        if now - since < timedelta(seconds=TIMEOUTS_IN_A_LEASE * self.terms.lease):
             return False
         return known.worker not in {worker.name for worker in await docket.workers()}
 
