@@ -284,7 +284,7 @@ class DocketEngine:
         try:
             async with asyncio.timeout(SUBMIT_SECONDS), self._docket.redis() as redis:
                 # Those to a server that has ended look whole, and each would break the first call that gets it.
-                await redis.connection_pool.disconnect(inuse_connections=False)
+                await redis.connection_pool.disconnect(inuse_connections=False)  # type: ignore[attr-defined]  # not in memory
                 stream, group = self._docket.stream_key, self._docket.worker_group_name
                 left = await redis.xpending_range(stream, group, "-", "+", AT_ONCE, self._me)
             await self._give_back([message["message_id"] for message in left], self._docket)
