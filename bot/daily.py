@@ -39,7 +39,7 @@ class Job:
     """One day's work for some channels.
 
     `exact`: this very day was asked for, so an empty list is not replaced by an earlier one. `again` asks the model
-    anew and posts a correction. `late` holds when a channel's report was due, for channels that get it late.
+    anew and posts a correction. `due` holds when a channel was to have its report, where that was by a schedule.
     `instead_of` is the day without a list that this day's report stands in for. `retry` sends again what had failed.
     """
 
@@ -47,7 +47,7 @@ class Job:
     plans: tuple[ChannelPlan, ...]
     exact: bool = False
     again: bool = False
-    late: Mapping[str, datetime] = field(default_factory=dict)
+    due: Mapping[str, datetime] = field(default_factory=dict)
     instead_of: date | None = None
     retry: bool = False
 
@@ -245,11 +245,11 @@ class Daily:
                 await self.courier.store.settle(part.key, PartState.PLANNED)
 
     async def _freeze(self, report: Report, plan: ChannelPlan, job: Job) -> None:
-        due = job.late.get(plan.name)
-        late = f"{due.astimezone(ZoneInfo(plan.timezone)):%H:%M}" if due else None
-        channel = self.courier.channels(plan.address)
-        documents, now = self.documents(report, late=late), self.reporter.clock.now()
-        parts = delivery.plan(report.key, channel, documents, name=plan.name, now=now, late=due is not None)
+        due, now = job.due.get(plan.name), self.reporter.clock.now()
+        is_late = due is not None and now - due > delivery.LATE_AFTER
+        late = f"{due.astimezone(ZoneInfo(plan.timezone)):%H:%M}" if due and is_late else None
+        channel, documents = self.courier.channels(plan.address), self.documents(report, late=late)
+        parts = delivery.plan(report.key, channel, documents, name=plan.name, now=now, late=is_late)
         await self.courier.store.plan(report.key, parts)
 
     async def _deliver(self, planned: Planned) -> Delivery:

@@ -14,6 +14,7 @@ from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from bot.delivery import (
+    LATE_AFTER,
     GivenUp,
     Tell,
     Trouble,
@@ -39,7 +40,6 @@ ListDay = Literal["previous", "current"]
 LOOP = "schedule"  # by that name, `Pulse` knows it
 PASS_SECONDS = 30.0  # between two looks at what is due (DESIGN section 4)
 AGAIN_SECONDS = 5.0  # after one that failed: when the store is back, nobody should wait for half a minute more
-LATE_AFTER = timedelta(minutes=10)  # a report that starts later than this after its hour says so
 FIRST_PAUSE_SECONDS = 60.0  # before a job that did not help is tried again; doubled each time
 LONGEST_PAUSE_SECONDS = 600.0
 
@@ -97,14 +97,14 @@ def next_after(plan: ChannelPlan, now: datetime) -> datetime | None:
 class ReportJob:
     """What the engine is asked to do: one report, for the channels (by name) that are due.
 
-    `late` holds when the report was due, for the channels that get it late.
+    `due` holds when each of them was to have it: who comes to it says whether it is late.
     """
 
     day: date
     profile: str
     language: str
     channels: tuple[str, ...]
-    late: Mapping[str, datetime] = field(default_factory=dict)
+    due: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -117,7 +117,7 @@ class ReportJob:
             "profile": self.profile,
             "language": self.language,
             "channels": json.dumps(self.channels),
-            "late": json.dumps({name: due.isoformat() for name, due in self.late.items()}),
+            "due": json.dumps({name: due.isoformat() for name, due in self.due.items()}),
         }
 
     @classmethod
@@ -128,7 +128,7 @@ class ReportJob:
             arguments["profile"],
             arguments["language"],
             tuple(json.loads(arguments["channels"])),
-            {name: datetime.fromisoformat(due) for name, due in json.loads(arguments["late"]).items()},
+            {name: datetime.fromisoformat(due) for name, due in json.loads(arguments["due"]).items()},
         )
 
 
@@ -137,7 +137,7 @@ def _jobs(wanted: Sequence[Due]) -> tuple[ReportJob, ...]:
         return entry.day, entry.plan.profile.name, entry.plan.language
 
     return tuple(
-        ReportJob(*key, tuple(e.plan.name for e in group), {e.plan.name: e.scheduled_at for e in group if e.late})
+        ReportJob(*key, tuple(e.plan.name for e in group), {e.plan.name: e.scheduled_at for e in group})
         for key, group in ((key, tuple(entries)) for key, entries in groupby(sorted(wanted, key=report), key=report))
     )
 

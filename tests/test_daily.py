@@ -1,11 +1,12 @@
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from bot.daily import Daily, Job
-from bot.delivery import Courier, Trouble, day_settled
+from bot.delivery import LATE_AFTER, Courier, Trouble, day_settled
 from bot.errors import ModelError, Outcome, SendError, SettingsError, SourceError
 from bot.interfaces import Errand
 from bot.models import (
@@ -20,7 +21,7 @@ from bot.models import (
 )
 from bot.report.document import Document, Links, text_of
 from bot.store.sqlite import SqliteStore
-from tests.fakes import DAY, FakeClock, a_day_list, a_plan, a_profile
+from tests.fakes import DAY, NOW, FakeClock, a_day_list, a_plan, a_profile
 from tests.test_reporter import ListedDays, ScriptedAnalyst, a_reporter
 
 FRIDAY, MONDAY = date(2026, 2, 20), date(2026, 2, 23)
@@ -189,10 +190,11 @@ async def test_profiles_have_reports_of_their_own(town):
 
 
 async def test_a_late_report_names_the_hour_it_was_due(town):
-    due = datetime(2026, 2, 26, 1, 30, tzinfo=UTC)
-    summary = await town.daily.run(Job(DAY, (TEAM,), late={TEAM.name: due}))
-    assert summary.deliveries[0].state is DeliveryState.LATE
-    assert "09:30" in town.got(TEAM)[0]
+    due = NOW - LATE_AFTER - timedelta(seconds=1)
+    summary = await town.daily.run(Job(DAY, (TEAM, LAB), due={TEAM.name: due, LAB.name: NOW - LATE_AFTER}))
+    assert [line.state for line in summary.deliveries] == [DeliveryState.LATE, DeliveryState.SENT]
+    assert f"{due.astimezone(ZoneInfo(TEAM.timezone)):%H:%M}" in town.got(TEAM)[0]
+    assert "⏰" not in town.got(LAB)[0]
 
 
 async def test_an_empty_day_brings_the_last_list_that_was_not_reported(store):

@@ -264,7 +264,9 @@ async def test_what_is_due_is_submitted_once_for_all_its_channels(store: SqliteS
     morning = Morning(store, TEAM, SLACK, english, later)
     assert sorted(await morning.look()) == ["report:2026-02-25:default:en", "report:2026-02-25:default:zh"]
     [arguments] = [arguments for _, key, arguments in morning.engine.submitted if key.endswith("zh")]
-    assert ReportJob.parse(arguments) == ReportJob(DAY, "default", "zh", ("team", "slack"))
+    assert ReportJob.parse(arguments) == ReportJob(
+        DAY, "default", "zh", ("team", "slack"), {"team": SCHEDULED, "slack": SCHEDULED}
+    )
 
 
 async def test_nothing_is_submitted_for_what_is_done(store: SqliteStore):
@@ -279,11 +281,11 @@ async def test_a_day_that_was_settled_without_a_report_is_done(store: SqliteStor
     assert await morning.look() == []
 
 
-async def test_channels_that_are_late_are_named_with_their_hour(store: SqliteStore):
+async def test_a_job_knows_when_each_of_its_channels_was_to_have_it(store: SqliteStore):
     morning = Morning(store, TEAM, replace(SLACK, time=time(10, 0)))
     await morning.look(30)
     [(_, _, arguments)] = morning.engine.submitted
-    assert ReportJob.parse(arguments).late == {"team": SCHEDULED}
+    assert ReportJob.parse(arguments).due == {"team": SCHEDULED, "slack": SCHEDULED + timedelta(minutes=30)}
 
 
 async def test_a_job_that_failed_is_tried_again_with_growing_pauses_until_the_window_ends(store: SqliteStore):

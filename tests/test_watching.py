@@ -74,7 +74,7 @@ async def test_a_report_is_counted_once_a_channel_by_how_it_went(town, metrics):
 
 
 async def test_a_late_report_is_counted_as_late(town, metrics):
-    await town.daily.run(Job(DAY, (TEAM,), late={TEAM.name: NOW - timedelta(hours=1)}))
+    await town.daily.run(Job(DAY, (TEAM,), due={TEAM.name: NOW - timedelta(hours=1)}))
     assert value(metrics, "reports_late_total") == 1
     assert value(metrics, "reports_delivered_total", state="late", platform="telegram") == 1
 

@@ -35,7 +35,7 @@ class Jobs:
         wanted = ReportJob.parse(arguments)
         plans = tuple(plan for plan in self.app.plans if plan.name in wanted.channels)
         try:
-            await self.daily.prepare(Job(wanted.day, plans, late=wanted.late), self._hand_over, progress)
+            await self.daily.prepare(Job(wanted.day, plans, due=wanted.due), self._hand_over, progress)
         except BotError as error:
             logger.error("no report yet: %s", error, extra={"day": wanted.day})  # noqa: TRY400 - says it all
             await self._tell_once(wanted, error)

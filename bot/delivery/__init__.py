@@ -8,6 +8,7 @@ process can go on where another one died.
 from bot.delivery.sending import Courier, Patience, Tell, Trouble, current_address, deliver, tell_operator
 from bot.delivery.settling import GivenUp, Settling, drop, give_up, reopen, settle
 from bot.delivery.standing import (
+    LATE_AFTER,
     UNFINISHED,
     answer_key,
     arguments_of,
@@ -28,6 +29,7 @@ from bot.delivery.standing import (
 )
 
 __all__ = [
+    "LATE_AFTER",
     "UNFINISHED",
     "Courier",
     "GivenUp",

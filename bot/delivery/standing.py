@@ -3,7 +3,7 @@
 import html
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from bot.errors import InputError
 from bot.interfaces import Channel, Ledger, Store, Thread
@@ -12,6 +12,7 @@ from bot.report.compose import Doubt
 from bot.report.document import Document
 from bot.requests import Request
 
+LATE_AFTER = timedelta(minutes=10)  # a report that is planned later than this after its time says so
 UNFINISHED = frozenset({PartState.PLANNED, PartState.SENDING})
 _ANSWER, _PLACEHOLDER = "ask/", "wait/"  # no report's key begins so: that begins with its day
 _WORST_FIRST = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.LATE)
