@@ -521,6 +521,16 @@ class Telemetry(Protocol):
         """Where a step begins and ends, for who traces. Attributes are names, keys and counts: never anybody's text."""
 
 
+Spans = Callable[..., AbstractContextManager[None]]
+"""Makes a span of a name and attributes, as `Telemetry.span` does."""
+
+
+def no_span(name: str, **attributes: str | int) -> AbstractContextManager[None]:
+    """Nobody traces."""
+    del name, attributes
+    return nullcontext()
+
+
 class NoTelemetry:
     """Nobody watches."""
 
@@ -528,8 +538,7 @@ class NoTelemetry:
     def gauge(self, name: str, value: float, **labels: str) -> None: ...
     def observe(self, name: str, seconds: float, **labels: str) -> None: ...
     def span(self, name: str, **attributes: str | int) -> AbstractContextManager[None]:
-        del name, attributes
-        return nullcontext()
+        return no_span(name, **attributes)
 
 
 def count_http(telemetry: Telemetry, upstream: str, status: int | None, seconds: float | None = None) -> None:

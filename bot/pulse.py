@@ -1,10 +1,15 @@
 """Are the loops alive that see to it that nothing is forgotten? And is the process about to end?"""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from bot.interfaces import Clock
 
+logger = logging.getLogger(__name__)
+
+PASS_SECONDS = 30.0  # between two passes of a loop (DESIGN section 4)
+AGAIN_SECONDS = 5.0  # after one that failed: when the store is back, nobody should wait for half a minute more
 LONGEST_SECONDS = 90.0  # without a pass: three that should have been
 
 
@@ -41,6 +46,20 @@ class Pulse:
         ages = self.ages()
         said = {loop: _trouble(ages.get(loop)) for loop in self._expected}
         return {loop: trouble for loop, trouble in said.items() if trouble}
+
+
+async def passes(look: Callable[[], Awaitable[None]], loop: str, clock: Clock, pulse: Pulse | None = None) -> None:
+    """Looks again and again until it is cancelled; a pass that fails is logged, and the next one comes sooner."""
+    while True:
+        pause = PASS_SECONDS
+        try:
+            await look()
+            if pulse:
+                pulse.beat(loop)
+        except Exception:
+            logger.exception("pass failed", extra={"loop": loop})
+            pause = AGAIN_SECONDS
+        await clock.sleep(pause)
 
 
 def _trouble(age: float | None) -> str:

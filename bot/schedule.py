@@ -31,15 +31,13 @@ from bot.errors import StoreError
 from bot.interfaces import Clock, Engine, NoTelemetry, Store, Telemetry
 from bot.lists import SATURDAY, previous_weekday
 from bot.models import Address, ChannelPlan, ReportKey
-from bot.pulse import Pulse
+from bot.pulse import Pulse, passes
 
 logger = logging.getLogger(__name__)
 
 ListDay = Literal["previous", "current"]
 
 LOOP = "schedule"  # by that name, `Pulse` knows it
-PASS_SECONDS = 30.0  # between two looks at what is due (DESIGN section 4)
-AGAIN_SECONDS = 5.0  # after one that failed: when the store is back, nobody should wait for half a minute more
 FIRST_PAUSE_SECONDS = 60.0  # before a job that did not help is tried again; doubled each time
 LONGEST_PAUSE_SECONDS = 600.0
 
@@ -174,17 +172,8 @@ class Schedule:
     _pruned_on: date | None = None
 
     async def run(self) -> None:
-        """Looks every 30 s until it is cancelled; a pass that fails is logged and the next one comes sooner."""
-        while True:
-            pause = PASS_SECONDS
-            try:
-                await self.reconcile()
-                if self.pulse:
-                    self.pulse.beat(LOOP)
-            except Exception:
-                logger.exception("pass failed")
-                pause = AGAIN_SECONDS
-            await self.clock.sleep(pause)
+        """Makes its passes until it is cancelled."""
+        await passes(self.reconcile, LOOP, self.clock, self.pulse)
 
     async def reconcile(self) -> None:
         """One pass: submits the reports that are due and not done, and the deliveries that a crash left unfinished."""

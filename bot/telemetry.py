@@ -5,8 +5,8 @@ Labels have few values: no paper, no chat and no user is ever one.
 
 import logging
 import platform
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import generate_latest
 
 from bot import __version__
+from bot.interfaces import Spans, no_span
 from bot.models import PlatformName
 
 logger = logging.getLogger(__name__)
@@ -73,19 +74,11 @@ SERIES = (
 )
 LABELS = {series.name: set(series.labels) for series in SERIES}
 
-Spans = Callable[..., AbstractContextManager[None]]
-
-
-def no_spans(name: str, **attributes: str | int) -> AbstractContextManager[None]:
-    """Nobody traces."""
-    del name, attributes
-    return nullcontext()
-
 
 class Metrics:
     """Telemetry over a registry of its own. What the table does not know is logged, once a name, and dropped."""
 
-    def __init__(self, spans: Spans = no_spans) -> None:
+    def __init__(self, spans: Spans = no_span) -> None:
         self._registry = CollectorRegistry()
         self._made = {series.name: _made(series, self._registry) for series in SERIES}
         self._unknown = set[str]()

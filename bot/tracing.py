@@ -8,20 +8,19 @@ import asyncio
 import importlib.util
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from bot import __version__
 from bot.context import worked_on
+from bot.interfaces import Spans, no_span
 
 if TYPE_CHECKING:  # an extra
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.trace import Tracer
 
 logger = logging.getLogger(__name__)
-
-Spans = Callable[..., AbstractContextManager[None]]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
@@ -33,22 +32,17 @@ async def tracing() -> AsyncIterator[Spans]:
     """The way to make spans, for the time of the context. Without an endpoint nothing is even imported."""
     endpoint = next((name for name in ENDPOINTS if os.environ.get(name)), None)
     if endpoint is None or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        yield _none
+        yield no_span
         return
     if not all(map(_is_there, PACKAGES)):
         logger.warning("%s is set, but nothing is traced: pip install 'paperboy[otel]'", endpoint)
-        yield _none
+        yield no_span
         return
     provider = _provider()
     try:
         yield _spans(provider.get_tracer("paperboy", __version__))
     finally:
         await _end(provider)
-
-
-def _none(name: str, **attributes: str | int) -> AbstractContextManager[None]:
-    del name, attributes
-    return nullcontext()
 
 
 def _is_there(package: str) -> bool:

@@ -8,18 +8,16 @@ from bot.models import Address, Part, PartState, PlatformName
 from bot.report import compose
 from handlers.means import Means
 
-TROUBLED_LOOKED_AT = 1_000  # parts that are unknown or failed
-
 
 async def unknown(means: Means) -> tuple[Part, ...]:
     """The parts whose fate nobody knows, newest first."""
-    troubled = await means.store.troubled(TROUBLED_LOOKED_AT)
+    troubled = await means.store.troubled(delivery.TROUBLED_LOOKED_AT)
     return tuple(part for part in troubled if part.state is PartState.UNKNOWN)
 
 
 async def coded(means: Means, code: str) -> Part | None:
     """The part that is called so, while it waits for a word."""
-    troubled = await means.store.troubled(TROUBLED_LOOKED_AT)
+    troubled = await means.store.troubled(delivery.TROUBLED_LOOKED_AT)
     return next((part for part in troubled if part.code == code), None)
 
 

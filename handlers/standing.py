@@ -17,7 +17,7 @@ from bot.requests import Request
 from handlers import parsing
 from handlers.asked import Asked, Taken
 from handlers.means import LINE, Chat, Draft, Means, words_of
-from handlers.settling import TROUBLED_LOOKED_AT, coded, doubts, settle, unknown
+from handlers.settling import coded, doubts, settle, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ async def retry(means: Means, request: Request, progress: Progress) -> Answered:
     for plan in plans:
         await store.reopen(await delivery.current_address(plan.address, store))
     chats = {request.address.chat, *(plan.address.chat for plan in plans)}
-    here = [part for part in await store.troubled(TROUBLED_LOOKED_AT) if part.address.chat in chats]
+    here = [part for part in await store.troubled(delivery.TROUBLED_LOOKED_AT) if part.address.chat in chats]
     failed = [part for part in here if part.state is PartState.FAILED]
     await means.daily.retry(failed)
     for key in dict.fromkeys(part.delivery for part in failed):

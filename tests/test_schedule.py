@@ -16,7 +16,8 @@ from bot import delivery
 from bot.delivery import Trouble
 from bot.errors import StoreError
 from bot.models import Address, ChannelPlan, PartState, PlatformName, ReportKey
-from bot.schedule import AGAIN_SECONDS, PASS_SECONDS, ListDay, ReportJob, Schedule, default_day, due
+from bot.pulse import AGAIN_SECONDS, PASS_SECONDS
+from bot.schedule import ListDay, ReportJob, Schedule, default_day, due
 from bot.store.sqlite import SqliteStore
 from tests.fakes import FakeClock, a_plan, a_profile, wait_until
 from tests.test_delivery import DOCUMENTS, FakeChannel

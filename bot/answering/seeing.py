@@ -27,15 +27,13 @@ from bot.errors import BotError, SettingsError, StoreError
 from bot.interfaces import Channel, Engine, Progress, Store, no_progress
 from bot.limits import Limits, Slots
 from bot.models import Address, Part
-from bot.pulse import Pulse
+from bot.pulse import Pulse, passes
 from bot.requests import Closing, Request, RequestState
 
 logger = logging.getLogger(__name__)
 
 LOOP = "requests"  # by that name, `Pulse` knows the look for open ones
 JOB = "answer"  # the engine's name for the work of this module
-PASS_SECONDS = 30.0  # between two looks for requests that nobody works on
-AGAIN_SECONDS = 5.0  # after one that failed: when the store is back, nobody should wait for half a minute more
 STALE = timedelta(hours=12)  # who waited longer, because the bot was down, is told so and asks again
 JOIN_AGAIN_SECONDS = 5.0  # a job that ended just as somebody joined it is submitted again after this
 IN_ORDER_SECONDS = 120.0  # an answer waits no longer for one before it: the model gives up by then, too
@@ -83,7 +81,7 @@ class Answering:
     async def running(self) -> AsyncIterator[None]:
         """Requests that an earlier process left open are worked on too; leaving the context ends all of it."""
         self._has_ended = False
-        self._spawn(self._look_for_open_ones())
+        self._spawn(passes(self.reconcile, LOOP, self.courier.clock, self.pulse))
         try:
             yield
         finally:
@@ -359,18 +357,6 @@ class Answering:
     async def _is_open(self, key: str) -> bool:
         request = await self.store.request(key)
         return request is not None and request.state is RequestState.OPEN
-
-    async def _look_for_open_ones(self) -> None:
-        while True:
-            pause = PASS_SECONDS
-            try:
-                await self.reconcile()
-                if self.pulse:
-                    self.pulse.beat(LOOP)
-            except Exception:
-                logger.exception("open requests not looked at")
-                pause = AGAIN_SECONDS
-            await self.courier.clock.sleep(pause)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)

@@ -16,7 +16,6 @@ from bot.models import ChannelPlan
 logger = logging.getLogger(__name__)
 
 CHECK_AGAIN_SECONDS = 120.0  # between two looks at a channel that is in trouble
-TROUBLED_LOOKED_AT = 1_000  # parts that are unknown or failed
 
 
 @dataclass(slots=True)
@@ -63,7 +62,7 @@ class Platforms:
     async def _make_up(self, plan: ChannelPlan) -> None:
         """What failed while the channel was closed is sent now, unless it is too old for that."""
         since = self.app.clock.now() - catch_up(self.app)
-        parts = await self.app.store.troubled(TROUBLED_LOOKED_AT)
+        parts = await self.app.store.troubled(delivery.TROUBLED_LOOKED_AT)
         await self.daily.retry(
             [p for p in parts if p.address == plan.address and p.planned_at and p.planned_at >= since]
         )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC
 
+from bot import delivery
 from bot.app.wiring import App
 from bot.context import working_on
 from bot.errors import StoreError
@@ -17,8 +18,6 @@ from bot.telemetry import Metrics
 from bot.tracing import tracing
 
 logger = logging.getLogger(__name__)
-
-TROUBLED_LOOKED_AT = 1_000  # parts that are unknown or failed
 
 
 @asynccontextmanager
@@ -92,7 +91,7 @@ async def _look(app: App) -> None:
     store, telemetry = app.store, app.telemetry
     telemetry.gauge("requests_open", len(await store.open_requests()))
     telemetry.gauge("deliveries_open", len(await store.unfinished()))
-    troubled = await store.troubled(TROUBLED_LOOKED_AT)
+    troubled = await store.troubled(delivery.TROUBLED_LOOKED_AT)
     telemetry.gauge("parts_unknown_open", sum(part.state is PartState.UNKNOWN for part in troubled))
     telemetry.gauge("model_spent_usd", await store.spent(app.clock.now().astimezone(UTC).date()))
     if (budget := app.settings.llm.daily_budget_usd) is not None:

@@ -9,6 +9,7 @@ from bot.delivery.sending import Courier, Patience, Tell, Trouble, current_addre
 from bot.delivery.settling import GivenUp, Settling, drop, give_up, reopen, settle
 from bot.delivery.standing import (
     LATE_AFTER,
+    TROUBLED_LOOKED_AT,
     UNFINISHED,
     answer_key,
     arguments_of,
@@ -30,6 +31,7 @@ from bot.delivery.standing import (
 
 __all__ = [
     "LATE_AFTER",
+    "TROUBLED_LOOKED_AT",
     "UNFINISHED",
     "Courier",
     "GivenUp",

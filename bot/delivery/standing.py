@@ -13,6 +13,7 @@ from bot.report.document import Document
 from bot.requests import Request
 
 LATE_AFTER = timedelta(minutes=10)  # a report that is planned later than this after its time says so
+TROUBLED_LOOKED_AT = 1_000  # parts that are unknown or failed: no more are shown or counted
 UNFINISHED = frozenset({PartState.PLANNED, PartState.SENDING})
 _ANSWER, _PLACEHOLDER = "ask/", "wait/"  # no report's key begins so: that begins with its day
 _WORST_FIRST = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.LATE)

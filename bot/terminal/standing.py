@@ -5,7 +5,7 @@ import sys
 from datetime import datetime
 
 import config
-from bot import schedule, texts
+from bot import delivery, schedule, texts
 from bot.app import App, Parts, opened
 from bot.models import PartState
 from bot.report import compose
@@ -14,7 +14,6 @@ from bot.terminal import objects
 from bot.terminal.commands import reader, show
 from bot.terminal.status import DONE
 from handlers.papers import FOUND_COUNTED, FOUND_SHOWN, found_in, searched
-from handlers.settling import TROUBLED_LOOKED_AT
 from handlers.standing import SAID_AT_ONCE
 
 
@@ -47,7 +46,7 @@ async def status(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
 async def _standing(app: App, profile: str, language: str) -> compose.Status:
     now, store = app.clock.now(), app.store
     waiting: tuple[Request, ...] = tuple(one for one in await store.open_requests() if one.command not in SAID_AT_ONCE)
-    troubled = await store.troubled(TROUBLED_LOOKED_AT)
+    troubled = await store.troubled(delivery.TROUBLED_LOOKED_AT)
     day = await store.newest_ranking_day(profile)
     report = await store.report(day, profile, language) if day else None
     return compose.Status(
