@@ -12,20 +12,19 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import config
 from bot import logs
-from bot.app import App, Parts, jobs, opened, posting
+from bot.app import App, Parts, jobs, opened, posting, wiring
 from bot.app.running import run, work
 from bot.app.watching import watched_by_the_operator
 from bot.app.wiring import secrets
 from bot.channels.slack.channel import SlackChannel
 from bot.channels.telegram.channel import TelegramChannel
 from bot.daily import Job
-from bot.engine import on_docket
+from bot.pacing import LocalPacing
 from bot.schedule import default_day
 from bot.store.redis import RedisStore
 from bot.store.sqlite import SqliteStore
@@ -34,7 +33,7 @@ from tests.chaos.clock import SharedClock
 from tests.chaos.llm import ScriptedLLM
 
 ASKED = signal.SIGUSR1  # says what it does
-LOOK = "CHAOS_LOOK"  # a variable: seconds between two looks of the queue, where so many would let nobody be quiet
+OWN_PACE = "CHAOS_OWN_PACE"  # a variable: limits are counted on the experiment's clock; Redis counts on its own
 STEPS = (
     "keep_list",
     "keep_ranking",
@@ -111,9 +110,9 @@ def main(order: Order) -> int:
     folder = Path(order.folder)
     loaded = config.load(folder / "config.toml")
     logs.start(logging.INFO, secrets(loaded.settings))
-    if seconds := os.environ.get(LOOK):
-        on_docket.LOOK = timedelta(seconds=float(seconds))
     clock = SharedClock(folder / "clock", order.slot)
+    if os.environ.get(OWN_PACE):
+        wiring.pacing_with = lambda store, clock: LocalPacing(clock)
     if order.death:
         _die_at(order.death, folder)
     terms = jobs.terms
