@@ -112,7 +112,7 @@ def main(order: Order) -> int:
     logs.start(logging.INFO, secrets(loaded.settings))
     clock = SharedClock(folder / "clock", order.slot)
     if os.environ.get(OWN_PACE):
-        wiring.pacing_with = lambda store, clock: LocalPacing(clock)
+        wiring.pacing_with = lambda store, clock: LocalPacing(clock)  # type: ignore[attr-defined]  # as for `terms` below
     if order.death:
         _die_at(order.death, folder)
     terms = jobs.terms
