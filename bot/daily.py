@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from bot import delivery, texts
@@ -90,7 +91,7 @@ class Daily:
     reporter: Reporter
     courier: delivery.Courier
     links: Links
-    _days: defaultdict[tuple[date, str], asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _days: WeakValueDictionary[tuple[date, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def run(self, job: Job, progress: Progress = no_progress) -> Summary:
         """Makes and delivers. One channel's trouble is its own; raises SourceError and StoreError, which are all's."""
@@ -205,7 +206,7 @@ class Daily:
     async def _report(self, job: Job, language: str, base: Ranking | None, progress: Progress) -> Made:
         """The published report, or a new one, published. One at a time: what one language chose holds for all."""
         store, profile = self.reporter.store, job.plans[0].profile
-        async with self._days[job.day, profile.name]:
+        async with self._days.setdefault((job.day, profile.name), asyncio.Lock()):
             standing = await store.report(job.day, profile.name, language)
             if standing and not job.again:
                 return Made(standing)

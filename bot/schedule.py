@@ -93,15 +93,17 @@ def next_after(plan: ChannelPlan, now: datetime) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class ReportJob:
-    """What the engine is asked to do: one report, for the channels (by name) that are due.
+    """What the engine is asked to do: one report, for the channels that are due.
 
-    `due` holds when each of them was to have it: who comes to it says whether it is late.
+    `places` holds where each channel is, by its name: who comes to it may have other settings, in the middle of an
+    update say, and must not post elsewhere. `due` holds when it was to be there: who comes to it says whether that is
+    late.
     """
 
     day: date
     profile: str
     language: str
-    channels: tuple[str, ...]
+    places: Mapping[str, str]
     due: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
@@ -114,9 +116,14 @@ class ReportJob:
             "day": self.day.isoformat(),
             "profile": self.profile,
             "language": self.language,
-            "channels": json.dumps(self.channels),
+            "places": json.dumps(dict(self.places)),
             "due": json.dumps({name: due.isoformat() for name, due in self.due.items()}),
         }
+
+    def is_for(self, plan: ChannelPlan) -> bool:
+        """Is the plan what the job was submitted for?"""
+        wanted = (self.profile, self.language, self.places.get(plan.name))
+        return wanted == (plan.profile.name, plan.language, str(plan.address))
 
     @classmethod
     def parse(cls, arguments: Mapping[str, str]) -> Self:
@@ -125,7 +132,7 @@ class ReportJob:
             date.fromisoformat(arguments["day"]),
             arguments["profile"],
             arguments["language"],
-            tuple(json.loads(arguments["channels"])),
+            json.loads(arguments["places"]),
             {name: datetime.fromisoformat(due) for name, due in json.loads(arguments["due"]).items()},
         )
 
@@ -135,7 +142,7 @@ def _jobs(wanted: Sequence[Due]) -> tuple[ReportJob, ...]:
         return entry.day, entry.plan.profile.name, entry.plan.language
 
     return tuple(
-        ReportJob(*key, tuple(e.plan.name for e in group), {e.plan.name: e.scheduled_at for e in group})
+        ReportJob(*key, {e.plan.name: str(e.plan.address) for e in group}, {e.plan.name: e.scheduled_at for e in group})
         for key, group in ((key, tuple(entries)) for key, entries in groupby(sorted(wanted, key=report), key=report))
     )
 
@@ -169,6 +176,7 @@ class Schedule:
     pulse: Pulse | None = None
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _wanted: dict[tuple[str, date], Due] = field(default_factory=dict)
+    _since: datetime | None = None
     _pruned_on: date | None = None
 
     async def run(self) -> None:
@@ -178,6 +186,7 @@ class Schedule:
     async def reconcile(self) -> None:
         """One pass: submits the reports that are due and not done, and the deliveries that a crash left unfinished."""
         now = self.clock.now()
+        self._since = self._since or now
         wanted = await self._open(now)
         seen = [await self._submit("report", job.key, job.arguments()) for job in _jobs(wanted)]
         covered = {delivery_key(ReportKey(e.day, e.plan.profile.name, e.plan.language), e.plan.address) for e in wanted}
@@ -227,7 +236,10 @@ class Schedule:
     async def _hopeless(self, key: str, now: datetime) -> GivenUp | None:
         """Why the rest of a delivery is not sent any more, None when it is."""
         parts = await self.store.delivery(key)
-        if self.known and not is_answer(key) and not await self._is_wanted(key, parts[0].address):
+        planned = parts[0].planned_at
+        # What was planned since we started may be wanted by newer settings than ours: another process has them.
+        is_older = planned is None or (self._since is not None and planned <= self._since)
+        if self.known and is_older and not is_answer(key) and not await self._is_wanted(key, parts[0].address):
             return GivenUp.UNWANTED
         too_old = all(part.planned_at is not None and now - part.planned_at > self.catch_up for part in parts)
         return GivenUp.EXPIRED if too_old else None
@@ -247,7 +259,7 @@ class Schedule:
 
         Other channels make it another attempt: a channel whose hour has come does not wait for another's trouble.
         """
-        name = f"{key} {arguments.get('channels', '')}"
+        name = f"{key} {arguments.get('places', '')}"
         pause = self._pauses.get(name, _Pause(self.clock.monotonic(), 0))
         if self.clock.monotonic() >= pause.until:
             started = await self.engine.submit(job, key, arguments)

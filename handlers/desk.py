@@ -78,10 +78,10 @@ class FrontDesk(Memberships):
             async with asyncio.timeout(TAKE_SECONDS):
                 return await self._take(asked)
         except (TimeoutError, StoreError) as error:
-            logger.warning("not taken: %s", str(error) or "no answer from the store", extra={"request": asked.key})
+            logger.warning("not taken: %s", str(error) or "no answer from the store", extra={"update": asked.key})
             return Taken(asked, line=texts.load(language)("error.busy"))
         except Exception:
-            logger.exception("not taken", extra={"request": asked.key})
+            logger.exception("not taken", extra={"update": asked.key})
             return Taken(asked, line=texts.load(language)("error.internal"))
 
     async def _take(self, asked: Asked) -> Taken:

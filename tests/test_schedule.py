@@ -180,7 +180,7 @@ def _near(plan: ChannelPlan, now: datetime) -> bool:
 
 def test_a_report_job_is_read_back_as_it_was_written():
     late = {"b,c": utc("2026-02-26 01:30")}
-    job = ReportJob(date(2026, 2, 25), "default", "zh", ("a", "b,c"), late)
+    job = ReportJob(date(2026, 2, 25), "default", "zh", {"a": "telegram:-1001", "b,c": "slack:C1"}, late)
     assert ReportJob.parse(job.arguments()) == job
     assert job.key == "report:2026-02-25:default:zh"
     assert all(isinstance(value, str) for value in job.arguments().values())
@@ -266,7 +266,11 @@ async def test_what_is_due_is_submitted_once_for_all_its_channels(store: SqliteS
     assert sorted(await morning.look()) == ["report:2026-02-25:default:en", "report:2026-02-25:default:zh"]
     [arguments] = [arguments for _, key, arguments in morning.engine.submitted if key.endswith("zh")]
     assert ReportJob.parse(arguments) == ReportJob(
-        DAY, "default", "zh", ("team", "slack"), {"team": SCHEDULED, "slack": SCHEDULED}
+        DAY,
+        "default",
+        "zh",
+        {"team": str(TEAM.address), "slack": str(SLACK.address)},
+        {"team": SCHEDULED, "slack": SCHEDULED},
     )
 
 
@@ -360,6 +364,17 @@ async def test_a_delivery_left_for_too_long_is_given_up_and_told(store: SqliteSt
     assert {part.state for part in await store.delivery(key)} == {PartState.FAILED}
     assert [trouble.key for trouble in morning.told] == ["delivery.trouble_expired"]
     assert await morning.look(1) == []
+
+
+async def test_nothing_is_given_up_that_the_newer_settings_of_another_process_may_want(store: SqliteStore):
+    morning = Morning(store, TEAM)
+    morning.schedule.plans = morning.schedule.known = (TEAM,)
+    await morning.look()
+    morning.clock.time += timedelta(seconds=20)
+    new = await morning.plan(SLACK)
+    await morning.look(0.5)
+    assert {part.state for part in await store.delivery(new)} == {PartState.PLANNED}
+    assert not morning.told
 
 
 async def test_what_a_crash_left_for_a_channel_that_was_removed_since_is_given_up_and_told_once(store: SqliteStore):

@@ -11,7 +11,7 @@ from bot.app.wiring import App
 from bot.daily import Daily, Job, Planned
 from bot.delivery import Trouble
 from bot.engine import Lane, Terms
-from bot.errors import BotError
+from bot.errors import BotError, SettingsError
 from bot.interfaces import Engine, Progress, no_progress
 from bot.schedule import ReportJob
 from bot.store.redis_url import is_redis, with_password
@@ -33,9 +33,12 @@ class Jobs:
     async def report(self, arguments: Mapping[str, str], progress: Progress = no_progress) -> None:
         """Makes and plans one report, for the channels that are due."""
         wanted = ReportJob.parse(arguments)
-        plans = tuple(plan for plan in self.app.plans if plan.name in wanted.channels)
+        plans = tuple(plan for plan in self.app.plans if wanted.is_for(plan))
         try:
-            await self.daily.prepare(Job(wanted.day, plans, due=wanted.due), self._hand_over, progress)
+            if plans:
+                await self.daily.prepare(Job(wanted.day, plans, due=wanted.due), self._hand_over, progress)
+            if others := wanted.places.keys() - {plan.name for plan in plans}:
+                raise SettingsError(f"settings differ between processes: {', '.join(sorted(others))}", retryable=True)
         except BotError as error:
             logger.error("no report yet: %s", error, extra={"day": wanted.day})  # noqa: TRY400 - says it all
             await self._tell_once(wanted, error)
@@ -46,7 +49,7 @@ class Jobs:
         if wanted.key in self.told or not await self._is_first(wanted.key):
             return
         self.told.add(wanted.key)
-        values = {"day": str(wanted.day), "channels": ", ".join(wanted.channels), "reason": str(error)}
+        values = {"day": str(wanted.day), "channels": ", ".join(wanted.places), "reason": str(error)}
         await self.daily.courier.tell(Trouble("operator.no_report", values))
 
     async def _is_first(self, key: str) -> bool:

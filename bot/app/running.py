@@ -50,7 +50,7 @@ async def run(app: App) -> None:
             engine,
             app.clock,
             daily.courier.tell,
-            known=app.plans,
+            known=app.plans if app.settings.channels else (),
             telemetry=app.telemetry,
             pulse=app.pulse,
         )

@@ -284,11 +284,14 @@ class _Attempt:
 
     async def look_up(self, error: str) -> Verdict | None:
         """What became of a send that may have been posted; None when the part was taken over meanwhile."""
-        if self._is_edit and self.part.attempts + 1 < self.courier.patience.link_tries:
-            return Verdict(PartState.PLANNED, error=error)
+        again = self._is_edit and self.part.attempts + 1 < self.courier.patience.link_tries
         if self._is_link:
-            return Verdict(PartState.FAILED, error=error)
-        return await self._look_for_post(error)
+            return Verdict(PartState.PLANNED if again else PartState.FAILED, error=error)
+        # An edit, too: its channel posts anew where there is nothing to edit, and that must not be repeated.
+        found = await self._look_for_post(error)
+        if found and found.state is PartState.UNKNOWN and again:
+            return Verdict(PartState.PLANNED, error=error)
+        return found
 
     async def _look_for_post(self, error: str) -> Verdict | None:
         await self.courier.clock.sleep(self.courier.patience.settling)
