@@ -171,6 +171,7 @@ class Scene:
     variables: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     queue_lease: float = QUEUE_LEASE_SECONDS
+    rate: float = NEVER  # simulated seconds in a real one, at most, where time is skipped
 
     def write(self, *, channels: str = CHANNELS, more: str = "", top: str = "") -> None:
         """The settings file. `more` are further tables, `top` keys before the first one."""
@@ -226,12 +227,8 @@ port = 0
 
     @asynccontextmanager
     async def skipping(self) -> AsyncIterator[None]:
-        """Inside, time passes at once whenever nobody does anything.
-
-        Where processes share a queue on Redis, it passes as fast as the queue's leases do, which are shortened.
-        """
-        rate = LEASE_SECONDS / QUEUE_LEASE_SECONDS if self.store_url.startswith("redis") else NEVER
-        async with self.time.skipping(lambda: self.alive, self.is_busy, rate):
+        """Inside, time passes at once whenever nobody does anything."""
+        async with self.time.skipping(lambda: self.alive, self.is_busy, self.rate):
             yield
 
     async def until(self, holds: Callable[[], Any], seconds: float = ENOUGH_SECONDS) -> None:
@@ -315,6 +312,8 @@ async def a_scene(
             telegram=await enter(Telegram(token=TOKEN, chats=[Chat(GROUP), *chats])),
             slack=await enter(slack),
             store=await enter(_a_store(ground, store, folder)),
+            # Where processes share a queue on Redis, time passes as fast as the queue's leases do, which are shortened.
+            rate=LEASE_SECONDS / QUEUE_LEASE_SECONDS if store == "redis" else NEVER,
         )
         scene.write()
         try:

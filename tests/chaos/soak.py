@@ -13,6 +13,8 @@ import redis.asyncio
 from bot.engine import NAME as QUEUE
 from bot.store.kept import FOR_GOOD
 from bot.store.redis_server import NAMESPACE
+from tests.chaos.child import OWN_PACE
+from tests.chaos.clock import NEVER
 from tests.chaos.forks import Process
 from tests.chaos.inside import Held, held
 from tests.chaos.kills import NAMES
@@ -59,6 +61,8 @@ async def of_a_day(ground: Ground, trial: Trial) -> Sequence[Row]:
             "TMPDIR": str(scene.folder / "tmp"),
         }
         (scene.folder / "tmp").mkdir()
+        scene.rate = NEVER  # of one process, nobody takes a job over
+        scene.variables[OWN_PACE] = "1"
         soak = Soak(scene, trial.random, row, await scene.start(), number)
         # The first report of a day takes more memory than what people ask, once.
         await soak.live(hours, warm_up=timedelta(minutes=20 if trial.quick else 120))
