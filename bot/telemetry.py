@@ -80,7 +80,8 @@ class Metrics:
 
     def __init__(self, spans: Spans = no_span) -> None:
         self._registry = CollectorRegistry()
-        self._made = {series.name: _made(series, self._registry) for series in SERIES}
+        self._unset = {series.name for series in SERIES if series.kind == "gauge" and not series.labels}
+        self._made = {one.name: _made(one, None if one.name in self._unset else self._registry) for one in SERIES}
         self._unknown = set[str]()
         self._spans = spans
         ProcessCollector(registry=self._registry)
@@ -97,6 +98,9 @@ class Metrics:
     def gauge(self, name: str, value: float, **labels: str) -> None:
         if isinstance(series := self._series(name, labels), Gauge):
             series.set(value)
+            if name in self._unset:  # what nobody has said yet is not there; zero would be a word of its own
+                self._unset.remove(name)
+                self._registry.register(self._made[name])
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         if isinstance(series := self._series(name, labels), Histogram):
@@ -119,7 +123,7 @@ class Metrics:
         return None
 
 
-def _made(series: Series, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+def _made(series: Series, registry: CollectorRegistry | None) -> Counter | Gauge | Histogram:
     name = f"{PREFIX}_{series.name}"
     if series.kind == "histogram":
         return Histogram(name, series.help, series.labels, registry=registry, buckets=series.buckets)

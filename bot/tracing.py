@@ -1,6 +1,6 @@
 """Spans for who traces: OpenTelemetry over HTTP, where OTEL_EXPORTER_OTLP_ENDPOINT names a collector.
 
-Its packages are an extra (`paperboy[otel]`). Spans hold names, keys and counts: no paper, nothing that anybody wrote,
+Its packages are an extra (`otel`). Spans hold names, keys and counts: no paper, nothing that anybody wrote,
 and of an error its class alone.
 """
 
@@ -35,7 +35,7 @@ async def tracing() -> AsyncIterator[Spans]:
         yield no_span
         return
     if not all(map(_is_there, PACKAGES)):
-        logger.warning("%s is set, but nothing is traced: pip install 'paperboy[otel]'", endpoint)
+        logger.warning("%s is set, but nothing is traced: pip install -r requirements-otel.lock", endpoint)
         yield no_span
         return
     provider = _provider()

@@ -12,12 +12,15 @@ import prompts
 from bot.__main__ import main, parser
 from bot.app.ending import EndedError
 from bot.errors import BotError, InputError, SettingsError, StoreError
+from bot.store.sqlite import SqliteStore
 from bot.terminal import COMMANDS, health
+from bot.web import serving
 from tests.arxiv_standin import Entry
 from tests.huggingface_standin import an_item
 from tests.model_standin import Fault
 from tests.slack_standin import says
 from tests.telegram_standin import GROUP, Chat, kicked
+from tests.test_web import a_site
 from tests.world import CHANNELS, TODAY, World, a_world
 
 TELEGRAM = CHANNELS.split("[[channels]]")[1]
@@ -153,6 +156,19 @@ async def test_a_store_that_cannot_be_written_is_found(world, capsys, tmp_path):
 async def test_a_taken_port_is_found(world, capsys):
     world.variables["PAPERBOY_WEB__PORT"] = str(world.telegram.port)
     assert (await findings(world, capsys))["web.port"][0] == "error"
+
+
+async def test_a_port_that_paperboy_itself_has_taken_is_well(world, capsys, tmp_path):
+    async with SqliteStore.open(tmp_path / "archive.db") as store, serving(a_site(store), "127.0.0.1", 0) as port:
+        world.variables["PAPERBOY_WEB__PORT"] = str(port)
+        assert (await findings(world, capsys))["web.port"] == ("ok", f"Paperboy runs, on 127.0.0.1:{port}")
+
+
+async def test_what_moves_a_store_that_was_never_there_is_told_so(world, capsys, tmp_path):
+    world.variables["PAPERBOY_STORE__URL"] = f"sqlite:///{tmp_path}/mistyped.db"
+    with pytest.raises(InputError, match=r"there is no store at .*mistyped"):
+        await do(world, "store", "export", str(tmp_path / "out.jsonl"))
+    assert not (tmp_path / "mistyped.db").exists()
 
 
 async def test_an_unknown_part_is_a_warning_and_no_error(world, capsys):

@@ -125,7 +125,7 @@ async def test_without_its_packages_a_line_says_what_to_install(monkeypatch, cap
         with spans("step", papers=1):
             pass
     [record] = caplog.records
-    assert "paperboy[otel]" in record.getMessage()
+    assert "requirements-otel.lock" in record.getMessage()
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in record.getMessage()
 
 

@@ -44,6 +44,12 @@ def store_place(loaded: config.Loaded, url: str | None = None) -> str:
     return place(url) if is_redis(url) else str(_file(url, loaded))
 
 
+def is_there(loaded: config.Loaded) -> bool:
+    """Was the store of the settings ever written? A server of Redis is there, or says itself that it is not."""
+    url = loaded.settings.store.url
+    return is_redis(url) or _file(url, loaded).exists()
+
+
 def _file(url: str, loaded: config.Loaded) -> Path:
     """The SQLite file. A relative path starts at the settings file's folder."""
     if not url.startswith(SQLITE) or url == SQLITE:

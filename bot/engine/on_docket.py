@@ -236,7 +236,7 @@ class DocketEngine:
             await asyncio.wait({earlier.task})
         running = _Running(task, execution.message_id or b"", Reporting(execution))
         self._running[execution.key] = running
-        extra = {"job": name, "key": execution.key}
+        extra = {"job": execution.key}
         try:
             async with running.reporting.told():
                 await self.jobs[name](json.loads(arguments), running.reporting)

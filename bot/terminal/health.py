@@ -11,6 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import aiohttp
+from yarl import URL
+
 import config
 from bot import check as checks
 from bot import delivery
@@ -23,9 +26,11 @@ from bot.report.document import is_web_url
 from bot.schedule import default_day
 from bot.sources.huggingface import HuggingFace
 from bot.terminal.status import DONE, FAILED, USAGE
+from bot.web import NAME
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
+ANSWER_SECONDS = 2.0  # of who listens on our port
 LEAST_INPUT_TOKENS = 3_000  # the prompt of a deep dive takes some 2,000 in Chinese
 COLOURS = {"ok": "32", "warning": "33", "error": "31"}
 
@@ -146,8 +151,23 @@ async def _port(app: App) -> Sequence[Finding]:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE and await _is_ours(host, port):
+            return [Finding("ok", "web.port", f"Paperboy runs, on {host}:{port}")]
         return [_unbound(host, port, error)]
     return [Finding("ok", "web.port", f"{host}:{port} is free")]
+
+
+async def _is_ours(host: str, port: int) -> bool:
+    """Is it Paperboy who listens there?"""
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked about, not listened on
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(ANSWER_SECONDS)) as session,
+            session.get(URL.build(scheme="http", host=near, port=port, path="/healthz")) as answer,
+        ):
+            return answer.headers.get("Server") == NAME
+    except (aiohttp.ClientError, OSError):  # TimeoutError is an OSError
+        return False
 
 
 def _unbound(host: str, port: int, error: OSError) -> Finding:

@@ -5,8 +5,8 @@ import sys
 
 import config
 from bot import texts
-from bot.app.stores import opened_store, store_place
-from bot.errors import SettingsError
+from bot.app.stores import is_there, opened_store, store_place
+from bot.errors import InputError, SettingsError
 from bot.store import moving
 from bot.store.entries import Verdict
 from bot.store.redis_url import is_redis, password_in
@@ -16,6 +16,9 @@ from bot.terminal.status import DEGRADED, DONE
 async def store(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """Degraded where something differs and was left as it is there."""
     words = texts.load(loaded.settings.language)
+    if arguments.moving != "import" and not is_there(loaded):
+        place = store_place(loaded)
+        raise InputError(f"store.url: there is no store at {place}", key="cli.no_store", place=place)
     if arguments.moving == "migrate":
         return _told(await _migrate(loaded, arguments.to), words)
     async with opened_store(loaded) as opened:

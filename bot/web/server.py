@@ -21,11 +21,12 @@ logger = logging.getLogger(__name__)
 OPEN = frozenset({"/healthz", "/readyz"})
 CLOSE_SECONDS = 0.8  # for requests that are still answered at the end; clients that keep their connection get none
 COOKIE = "paperboy"
+NAME = "Paperboy"  # of this server, in every answer
 COOKIE_SECONDS = 180 * 86_400
 HEADERS = {
     "Cache-Control": "private, no-cache",
     "Referrer-Policy": "no-referrer",
-    "Server": "Paperboy",  # aiohttp would name itself, Python and both versions
+    "Server": NAME,  # aiohttp would name itself, Python and both versions
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
