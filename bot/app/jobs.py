@@ -66,8 +66,14 @@ class Jobs:
     async def deliver(self, arguments: Mapping[str, str], progress: Progress = no_progress) -> None:
         """Brings one channel what its delivery still lacks."""
         del progress
-        done = await delivery.deliver(arguments["delivery"], self.daily.courier)
-        logger.info("report delivered", extra={"delivery": done.key, "state": done.state, "parts": done.parts})
+        courier = self.daily.courier
+        done = await delivery.deliver(arguments["delivery"], courier)
+        values = {"delivery": done.key, "parts": done.parts}
+        if not delivery.finished(await courier.store.delivery(done.key)):
+            logger.info("delivery waits", extra=values)
+            return
+        what = "answer" if delivery.is_answer(done.key) else "report"
+        logger.info("%s delivered", what, extra={**values, "state": done.state})
 
 
 def engine_of(app: App, jobs: Jobs) -> Engine:
