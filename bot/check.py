@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import prompts
 from bot.analysis.analyst import PROMPTS
+from bot.delivery import TROUBLED_LOOKED_AT
 from bot.errors import BotError, SettingsError
 from bot.interfaces import Ledger, Store
-from bot.models import Finding
+from bot.models import Finding, PartState
 
 logger = logging.getLogger(__name__)
 
-LOOKED_AT = 1_000  # parts; nobody settles more by hand
 CHECK_SECONDS = 30.0  # no part may hold the others' answers longer
 
 Check = Callable[[], Awaitable[Sequence[Finding]]]
@@ -71,9 +71,9 @@ async def check_store(store: Store, place: str) -> Sequence[Finding]:
 
 async def check_ledger(store: Ledger) -> Sequence[Finding]:
     """Parts that nobody knows the fate of want a word from the operator."""
-    unknown = [part.key for part in await store.troubled(LOOKED_AT) if part.state == "unknown"]
+    troubled = await store.troubled(TROUBLED_LOOKED_AT)
+    unknown = [part.key for part in troubled if part.state is PartState.UNKNOWN]
     if not unknown:
         return []
-    return [
-        Finding("warning", "deliveries", f"{len(unknown)} unknown, the newest {unknown[0]}; see `paperboy deliveries`")
-    ]
+    text = f"{len(unknown)} unknown, the newest {unknown[0]}; `paperboy deliveries` lists all of them first"
+    return [Finding("warning", "deliveries", text)]

@@ -21,6 +21,7 @@ class Pulse:
     is_ending: bool = False
     _expected: tuple[str, ...] = ()
     _passes: dict[str, float] = field(default_factory=dict)
+    _down: set[str] = field(default_factory=set)
 
     def expect(self, *loops: str) -> None:
         """The process is not ready before each of these has made a pass, nor when one makes none any more."""
@@ -29,6 +30,14 @@ class Pulse:
     def beat(self, loop: str) -> None:
         """The loop has made a whole pass."""
         self._passes[loop] = self.clock.monotonic()
+
+    def fall(self, work: str) -> None:
+        """What must run for ever has ended: the process is not ready until it runs again."""
+        self._down.add(work)
+
+    def rise(self, work: str) -> None:
+        """It runs again."""
+        self._down.discard(work)
 
     def end(self) -> None:
         """The process was told to end."""
@@ -45,7 +54,8 @@ class Pulse:
             return {"process": "ending"}
         ages = self.ages()
         said = {loop: _trouble(ages.get(loop)) for loop in self._expected}
-        return {loop: trouble for loop, trouble in said.items() if trouble}
+        down = dict.fromkeys(sorted(self._down), "not running")
+        return {loop: trouble for loop, trouble in said.items() if trouble} | down
 
 
 async def passes(look: Callable[[], Awaitable[None]], loop: str, clock: Clock, pulse: Pulse | None = None) -> None:

@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 
 from bot.delivery import (
     LATE_AFTER,
+    TROUBLED_LOOKED_AT,
     GivenUp,
     Tell,
+    Teller,
     Trouble,
     arguments_of,
     current_address,
@@ -25,7 +27,6 @@ from bot.delivery import (
     give_up,
     is_answer,
     is_placeholder,
-    tell_operator,
 )
 from bot.errors import StoreError
 from bot.interfaces import Clock, Engine, NoTelemetry, Store, Telemetry
@@ -36,6 +37,7 @@ from bot.pulse import Pulse, passes
 logger = logging.getLogger(__name__)
 
 ListDay = Literal["previous", "current"]
+_Report = tuple[str, date]  # a channel's name, and the day
 
 LOOP = "schedule"  # by that name, `Pulse` knows it
 FIRST_PAUSE_SECONDS = 60.0  # before a job that did not help is tried again; doubled each time
@@ -175,7 +177,7 @@ class Schedule:
     telemetry: Telemetry = field(default_factory=NoTelemetry)
     pulse: Pulse | None = None
     _pauses: dict[str, _Pause] = field(default_factory=dict)
-    _wanted: dict[tuple[str, date], Due] = field(default_factory=dict)
+    _wanted: dict[_Report, Due] = field(default_factory=dict)
     _since: datetime | None = None
     _pruned_on: date | None = None
 
@@ -184,7 +186,10 @@ class Schedule:
         await passes(self.reconcile, LOOP, self.clock, self.pulse)
 
     async def reconcile(self) -> None:
-        """One pass: submits the reports that are due and not done, and the deliveries that a crash left unfinished."""
+        """One pass: submits the reports that are due and not done, and the deliveries that a crash left unfinished.
+
+        Last, it tells of parts whose fate nobody knows, where who found that out could not.
+        """
         now = self.clock.now()
         self._since = self._since or now
         wanted = await self._open(now)
@@ -199,6 +204,11 @@ class Schedule:
                 seen.append(await self._submit("deliver", f"deliver:{key}", arguments_of(key)))
         self._pauses = {name: pause for name, pause in self._pauses.items() if name in seen}
         await self._prune(now.date())
+        await self._teller.of_unknown(await self.store.troubled(TROUBLED_LOOKED_AT))
+
+    @property
+    def _teller(self) -> Teller:
+        return Teller(self.tell, self.store, self.clock)
 
     async def _prune(self, today: date) -> None:
         """Once a day, and at the start."""
@@ -214,21 +224,22 @@ class Schedule:
         """What is due, not settled, and can be posted."""
         entries = due(self.plans, now, self.catch_up, self.list_day)
         still_open = {(e.plan.name, e.day): e for e in entries if not await day_settled(self.store, e.plan, e.day)}
-        before, self._wanted = self._wanted, still_open
         self.telemetry.gauge("reports_overdue", sum(entry.late for entry in still_open.values()))
         due_now = {(e.plan.name, e.day) for e in entries}
-        await self._miss([entry for name, entry in before.items() if name not in due_now])
+        over = {name: entry for name, entry in self._wanted.items() if name not in due_now}
+        self._wanted = still_open | await self._miss(over)
         return tuple([entry for entry in still_open.values() if not await self._is_closed(entry.plan)])
 
-    async def _miss(self, over: Sequence[Due]) -> None:
-        """Says which reports were wanted until their window ended, once for all replicas."""
-        for entry in over:
-            if await day_settled(self.store, entry.plan, entry.day):
-                continue
-            if await self.store.swap_note(f"told:missed:{entry.day}:{entry.plan.name}", None, "missed"):
-                values = {"channel": entry.plan.name, "day": entry.day.isoformat()}
-                logger.warning("report missed", extra=values)
-                await tell_operator(self.tell, Trouble("delivery.trouble_missed", values))
+    async def _miss(self, over: Mapping[_Report, Due]) -> dict[_Report, Due]:
+        """Says which reports were wanted until their window ended, once for all replicas; gives those not said yet."""
+        missed = {name: e for name, e in over.items() if not await day_settled(self.store, e.plan, e.day)}
+        told = await self._teller.each(
+            {_note_of(e): _missed(e) for e in missed.values()}, "delivery.trouble_missed_more"
+        )
+        for entry in missed.values():
+            if _note_of(entry) in told:
+                logger.warning("report missed", extra={"channel": entry.plan.name, "day": entry.day})
+        return {name: entry for name, entry in missed.items() if _note_of(entry) not in told}
 
     async def _is_closed(self, plan: ChannelPlan) -> bool:
         return await self.store.closed(await current_address(plan.address, self.store)) is not None
@@ -267,6 +278,14 @@ class Schedule:
             seconds = min(FIRST_PAUSE_SECONDS * 2.0 ** max(tries - 1, 0), LONGEST_PAUSE_SECONDS)
             self._pauses[name] = _Pause(self.clock.monotonic() + seconds, tries)
         return name
+
+
+def _note_of(missed: Due) -> str:
+    return f"told:missed:{missed.day}:{missed.plan.name}"
+
+
+def _missed(entry: Due) -> Trouble:
+    return Trouble("delivery.trouble_missed", {"channel": entry.plan.name, "day": entry.day.isoformat()})
 
 
 def _any_edition(key: str) -> str:

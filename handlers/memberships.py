@@ -63,8 +63,7 @@ class Memberships:
                 await self._once(f"topic:{place}", Trouble("operator.topic_closed", {"channel": plan.name}))
 
     async def _once(self, name: str, trouble: Trouble) -> None:
-        if await self.means.store.swap_note(f"told:{name}", None, self.means.clock.now().isoformat()):
-            await delivery.tell_operator(self.tell, trouble)
+        await delivery.Teller(self.tell, self.means.store, self.means.clock).once(f"told:{name}", trouble)
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
         try:

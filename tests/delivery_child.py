@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from bot import delivery
 from bot.delivery import Courier, Patience, Trouble
 from bot.errors import Outcome, SendError
-from bot.interfaces import Errand, Ledger, Store, Thread
+from bot.interfaces import Errand, Store, Thread
 from bot.models import Address, Finding, Message, PartKind, PlatformName, ReportKey
 from bot.report.document import Document, Span
 from tests.fakes import DAY, NOW
@@ -124,7 +124,7 @@ async def hear(_: Trouble) -> None:
     """The operator, who only listens."""
 
 
-async def plan_and_deliver(store: Ledger, channel: Any, clock: Clock, patience: Patience) -> None:
+async def plan_and_deliver(store: Store, channel: Any, clock: Clock, patience: Patience) -> None:
     await store.plan(REPORT, delivery.plan(REPORT, channel, DOCUMENTS, name="team", now=NOW))
     await delivery.deliver(KEY, Courier(store, lambda _: channel, clock, hear, patience))
 

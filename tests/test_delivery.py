@@ -476,6 +476,27 @@ async def test_an_operator_who_cannot_be_told_stops_nothing(post: Post, caplog: 
     assert "operator not told" in caplog.text
 
 
+async def test_a_store_that_cannot_say_whether_the_operator_knows_stops_nothing(
+    post: Post, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def down(self: SqliteStore, key: str) -> str | None:
+        raise StoreError("locked")
+
+    monkeypatch.setattr(SqliteStore, "note", down)  # the store has trouble with its notes alone
+    post.channel.answers = [UNKNOWN]
+    await post.plan()
+    await post.deliver()
+    assert await post.states() == allsent(_0="failed", _1="unknown")
+    assert post.posts() == ["2", "3"]
+    assert "operator not told yet" in caplog.text
+
+
+@pytest.mark.parametrize("count", ["unknown_more", "missed_more"])
+def test_what_is_told_in_one_line_names_its_number(count: str):
+    for language in texts.languages():
+        assert "995" in texts.load(language)(f"delivery.trouble_{count}", count="995")
+
+
 @pytest.mark.parametrize("trouble", ["unknown", "failed", "closed", "expired", "unwanted", "missed"])
 def test_every_trouble_has_its_wording(trouble: str):
     values = {"channel": "team", "part": KEY, "reason": "read timeout", "day": "2026-02-25"}

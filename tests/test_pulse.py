@@ -26,6 +26,15 @@ async def test_a_loop_that_makes_no_pass_any_more_is_named_until_it_makes_one():
     assert pulse.troubles() == {}
 
 
+def test_what_must_run_for_ever_and_has_ended_is_named_until_it_runs_again():
+    pulse = Pulse(FakeClock())
+    pulse.rise("slack commands")
+    pulse.fall("slack commands")
+    assert pulse.troubles() == {"slack commands": "not running"}
+    pulse.rise("slack commands")
+    assert pulse.troubles() == {}
+
+
 def test_a_process_that_is_ending_is_not_ready_whatever_its_loops_do():
     pulse = Pulse(FakeClock())
     pulse.end()

@@ -1,4 +1,4 @@
-"""What `run` does beside its schedule: it notices a channel that is back."""
+"""What `run` does beside its schedule: it notices a channel that is back, and goes on where something broke."""
 
 import asyncio
 from types import SimpleNamespace
@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from bot.app.platforms import Platforms
+from bot.app.running import for_ever, warm_up
 from bot.daily import Job
 from bot.errors import Outcome, SendError, StoreError
 from bot.models import DeliveryState, Finding
+from bot.pulse import AGAIN_SECONDS, Pulse
 from bot.store.sqlite import SqliteStore
-from tests.fakes import DAY, wait_until
+from tests.fakes import DAY, FakeClock, wait_until
 from tests.test_daily import LAB, TEAM, Town
 
 
@@ -63,3 +65,52 @@ async def test_a_store_that_is_down_for_a_moment_ends_no_watching(town, platform
     town.at(TEAM.address).check = None  # the look goes on, and finds a broken adapter
     await town.store.close(TEAM.address, "kicked")
     await wait_until(lambda: platforms.health["1001"] == "in trouble")
+
+
+# --- what runs beside everything else
+
+
+class Pausing(FakeClock):
+    """Stays in a pause until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def sleep(self, seconds):
+        self.slept.append(seconds)
+        await self.go.wait()
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a fault of our own"), None])
+async def test_what_must_run_for_ever_begins_anew_and_the_process_is_not_ready_in_between(fault, caplog):
+    clock, runs = Pausing(), []
+    app = SimpleNamespace(clock=clock, pulse=Pulse(clock))
+
+    async def hear():
+        runs.append(1)
+        if len(runs) > 1:
+            await asyncio.Event().wait()
+        if fault:
+            raise fault
+
+    running = asyncio.create_task(for_ever("telegram commands", hear, app))  # type: ignore[arg-type]  # the part of an App that it uses
+    await wait_until(lambda: clock.slept == [AGAIN_SECONDS])
+    assert app.pulse.troubles() == {"telegram commands": "not running"}
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (record.work, bool(record.exc_info)) == ("telegram commands", fault is not None)
+    clock.go.set()
+    await wait_until(lambda: len(runs) == 2)
+    assert app.pulse.troubles() == {}
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_model_that_cannot_be_warmed_up_is_logged(caplog):
+    async def broken():
+        raise ImportError("no model library")
+
+    await warm_up(SimpleNamespace(warm_up=broken))
+    assert "model not warmed up" in caplog.text
+    assert "no model library" in caplog.text

@@ -388,7 +388,8 @@ async def test_what_a_crash_left_for_a_channel_that_was_removed_since_is_given_u
     assert {part.state for part in parts} == {PartState.FAILED, PartState.UNKNOWN}
     assert "no channel wants it any more" in {part.error for part in parts}
     assert [(trouble.key, trouble.values["channel"]) for trouble in morning.told] == [
-        ("delivery.trouble_unwanted", "slack")
+        ("delivery.trouble_unwanted", "slack"),
+        ("delivery.trouble_unknown", "slack"),
     ]
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from bot import delivery
 from bot.app.counting import http_trace
+from bot.app.jobs import Jobs
 from bot.app.watching import watched
 from bot.channels.slack import slack_client
 from bot.channels.telegram import telegram_bot
@@ -21,11 +22,12 @@ from bot.daily import Job
 from bot.engine.on_docket import DocketEngine
 from bot.errors import Outcome, SendError, StoreError
 from bot.interfaces import no_progress
+from bot.models import Message, PartKind
 from bot.schedule import Schedule
 from bot.store.redis import RedisStore
 from bot.store.sqlite import SqliteStore
 from bot.telemetry import Metrics
-from tests.fakes import DAY, NOW, FakeClock, wait_until
+from tests.fakes import DAY, NOW, FakeClock, a_request, wait_until
 from tests.standin import StandIn, cut
 from tests.telegram_standin import hang
 from tests.test_answering import House, a_house
@@ -87,6 +89,27 @@ async def test_a_part_that_a_dead_process_held_is_a_lease_taken_over(town, metri
     town.clock.time += timedelta(seconds=31)
     await delivery.deliver(planned.key, town.daily.courier)
     assert value(metrics, "lease_takeovers_total", lease="part") == 1
+
+
+async def test_the_log_calls_delivered_only_what_has_come_to_its_end(town, store, caplog):
+    caplog.set_level(logging.INFO, "bot.app.jobs")
+    [made] = await town.daily.prepare(Job(DAY, (TEAM,)), _nothing)
+    [planned] = made.planned
+    jobs, channel = Jobs(None, town.daily), town.at(TEAM.address)  # type: ignore[arg-type]  # delivering asks no App
+    for channel.trouble in (SendError("connection refused", Outcome.NOT_SENT), None):
+        await jobs.deliver({"delivery": planned.key})
+    assert [record.getMessage() for record in caplog.records] == ["delivery waits", "report delivered"]
+    assert caplog.records[-1].state == "sent"
+
+
+async def test_the_log_tells_answers_from_reports(town, store, caplog):
+    caplog.set_level(logging.INFO, "bot.app.jobs")
+    request = a_request(address=TEAM.address)
+    key = delivery.answer_key(request)
+    messages = [Message(PartKind.POST, "answer", "{}")]
+    await store.plan(None, delivery.plan_messages(key, town.at(TEAM.address), messages, request, NOW))
+    await Jobs(None, town.daily).deliver({"delivery": key})  # type: ignore[arg-type]  # delivering asks no App
+    assert [record.getMessage() for record in caplog.records] == ["answer delivered"]
 
 
 async def _nothing(_: object) -> None: ...

@@ -11,7 +11,7 @@ from bot.app.wiring import App
 from bot.daily import Daily, Job, Planned
 from bot.delivery import Trouble
 from bot.engine import Lane, Terms
-from bot.errors import BotError, SettingsError
+from bot.errors import BotError, SettingsError, StoreError
 from bot.interfaces import Engine, Progress, no_progress
 from bot.schedule import ReportJob
 from bot.store.redis_url import is_redis, with_password
@@ -46,18 +46,16 @@ class Jobs:
 
     async def _tell_once(self, wanted: ReportJob, error: BotError) -> None:
         """The operator hears of the first failure of a day's report; the schedule tries on."""
-        if wanted.key in self.told or not await self._is_first(wanted.key):
+        if wanted.key in self.told:
             return
-        self.told.add(wanted.key)
         values = {"day": str(wanted.day), "channels": ", ".join(wanted.places), "reason": str(error)}
-        await self.daily.courier.tell(Trouble("operator.no_report", values))
-
-    async def _is_first(self, key: str) -> bool:
-        """Has no other process told of it? Where the store is the trouble, each tells for itself."""
+        trouble, courier = Trouble("operator.no_report", values), self.daily.courier
         try:
-            return await self.app.store.swap_note(f"told:{key}", None, "no report")
-        except BotError:
-            return True
+            is_told = await courier.teller.once(f"told:{wanted.key}", trouble)
+        except StoreError:  # where the store is the trouble, each process tells for itself
+            is_told = await delivery.tell_operator(courier.tell, trouble)
+        if is_told:
+            self.told.add(wanted.key)
 
     async def _hand_over(self, planned: Planned) -> None:
         if self.engine and planned.key:
@@ -71,8 +69,14 @@ class Jobs:
     async def deliver(self, arguments: Mapping[str, str], progress: Progress = no_progress) -> None:
         """Brings one channel what its delivery still lacks."""
         del progress
-        done = await delivery.deliver(arguments["delivery"], self.daily.courier)
-        logger.info("report delivered", extra={"delivery": done.key, "state": done.state, "parts": done.parts})
+        courier = self.daily.courier
+        done = await delivery.deliver(arguments["delivery"], courier)
+        values = {"delivery": done.key, "parts": done.parts}
+        if not delivery.finished(await courier.store.delivery(done.key)):
+            logger.info("delivery waits", extra=values)
+            return
+        what = "answer" if delivery.is_answer(done.key) else "report"
+        logger.info("%s delivered", what, extra={**values, "state": done.state})
 
 
 def engine_of(app: App, jobs: Jobs) -> Engine:

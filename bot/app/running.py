@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -15,7 +15,8 @@ from bot.app.platforms import Platforms, catch_up
 from bot.app.watching import metrics_page
 from bot.app.wiring import App, daily_of
 from bot.errors import SettingsError
-from bot.interfaces import Engine
+from bot.interfaces import Engine, RunningModel
+from bot.pulse import AGAIN_SECONDS
 from bot.schedule import Schedule
 from bot.store.redis_url import is_redis
 from bot.web import Site, serving
@@ -54,9 +55,11 @@ async def run(app: App) -> None:
             telemetry=app.telemetry,
             pulse=app.pulse,
         )
-        beside = [loop.run(), platforms.watch(), *(handlers.run() for handlers in chatting.handlers.values())]
+        lasting = {schedule.LOOP: loop.run, "channels": platforms.watch}
+        lasting |= {f"{name} commands": handlers.run for name, handlers in chatting.handlers.items()}
+        beside = [for_ever(name, work, app) for name, work in lasting.items()]
         if app.llm:
-            beside.append(app.llm.warm_up())
+            beside.append(warm_up(app.llm))
         _background(stack, beside)
         logger.info("running", extra={"channels": len(app.plans), "web": f"http://{app.settings.web.host}:{port}"})
         await _ending()
@@ -86,7 +89,7 @@ async def work(app: App) -> None:
         jobs.answering = answering_of(app, daily, engine)[0]
         await stack.enter_async_context(_together(engine.running(), jobs.answering.running()))
         if app.llm:
-            _background(stack, [app.llm.warm_up()])
+            _background(stack, [warm_up(app.llm)])
         logger.info("working")
         await _ending()
         logger.info("stopping")
@@ -124,6 +127,28 @@ def _site(app: App, platforms: Platforms, engine: Engine) -> Site:
         troubles=app.pulse.troubles,
         metrics=metrics_page(app, engine),
     )
+
+
+async def for_ever(name: str, work: Callable[[], Awaitable[None]], app: App) -> None:
+    """Does what must go on until it is cancelled: begins anew when it ends, and says on `/readyz` that it has."""
+    while True:
+        app.pulse.rise(name)
+        try:
+            await work()
+        except Exception:
+            logger.exception("ended, and begins again", extra={"work": name})
+        else:
+            logger.error("ended, and begins again", extra={"work": name})
+        app.pulse.fall(name)
+        await app.clock.sleep(AGAIN_SECONDS)
+
+
+async def warm_up(llm: RunningModel) -> None:
+    """The first call does it where this fails."""
+    try:
+        await llm.warm_up()
+    except Exception:
+        logger.exception("model not warmed up")
 
 
 def _background(stack: AsyncExitStack, works: Sequence[Coroutine[Any, Any, None]]) -> None:

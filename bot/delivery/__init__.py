@@ -5,7 +5,7 @@ where nobody can tell, it is `unknown`, the operator hears of it and settles it.
 process can go on where another one died.
 """
 
-from bot.delivery.sending import Courier, Patience, Tell, Trouble, current_address, deliver, tell_operator
+from bot.delivery.sending import Courier, Patience, Tell, Teller, Trouble, current_address, deliver, tell_operator
 from bot.delivery.settling import GivenUp, Settling, drop, give_up, reopen, settle
 from bot.delivery.standing import (
     LATE_AFTER,
@@ -38,6 +38,7 @@ __all__ = [
     "Patience",
     "Settling",
     "Tell",
+    "Teller",
     "Trouble",
     "answer_key",
     "arguments_of",

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from bot.context import working_on
 from bot.delivery.standing import UNFINISHED, doubt, finished, is_answer, is_placeholder, planned, summary, thread_of
 from bot.errors import Outcome, SendError, StoreError
-from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger, NoTelemetry, Telemetry, Thread
+from bot.interfaces import SEND_SECONDS, Channel, Clock, Errand, Ledger, NoTelemetry, Notes, Store, Telemetry, Thread
 from bot.models import Address, Delivery, DeliveryState, Part, PartKind, PartState
 from bot.report.compose import Doubt
 
@@ -26,6 +26,9 @@ LEASE_SECONDS = 30.0  # DESIGN section 5; longer than a send, so that a live own
 CLOCK_SKEW = timedelta(minutes=5)  # how far a platform's clock may be from ours when a message is looked up by time
 STOP_SECONDS = 3.5  # what a run that is cancelled gives its send in flight; within the time that the engine has for it
 UNKNOWN = "delivery.trouble_unknown"
+TELL_SECONDS = 25.0  # for one telling: the operator's channel waits 3 s for its turn, and a send takes SEND_SECONDS
+TELLING_LASTS = timedelta(minutes=1)  # then a telling that nobody noted the end of is another process's to repeat
+MOST_TOLD = 5  # troubles of one kind in a pass that get a message each; the others share one
 MOST_MOVES = 5  # new IDs of one chat followed in a row; more is a circle
 
 
@@ -66,6 +69,69 @@ class Trouble:
 Tell = Callable[[Trouble], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells of each trouble once for all processes: a note by the trouble's name says that it was told.
+
+    The note is written when it was told, not before. Who dies in between has it told again: twice is better than never.
+    While it is being told, the note says since when, so that another process waits, and takes over in the end.
+    """
+
+    tell: Tell
+    notes: Notes
+    clock: Clock
+
+    async def once(self, name: str, trouble: Trouble) -> bool:
+        """Was it told, now or before? Raises StoreError."""
+        return bool(await self.each({name: trouble}, trouble.key))
+
+    async def each(self, troubles: Mapping[str, Trouble], more: str) -> frozenset[str]:
+        """Tells of the first `MOST_TOLD`, and how many `more` (a wording) there are; gives the names of what was told,
+        now or before. Raises StoreError.
+
+        It ends with the first that cannot be told: an operator's channel that is down holds nobody up for long.
+        """
+        standing = {name: await self.notes.note(name) for name in troubles}
+        told = {name for name, note in standing.items() if note is not None and not note.startswith(_TELLING)}
+        waiting = [name for name in troubles if name not in told]
+        for name in waiting[:MOST_TOLD]:
+            if await self._begin(name, standing[name]):
+                if not await self._tell(troubles[name], [name]):
+                    return frozenset(told)
+                told.add(name)
+        rest = [name for name in waiting[MOST_TOLD:] if await self._begin(name, standing[name])]
+        if rest and await self._tell(Trouble(more, {"count": str(len(rest))}), rest):
+            told.update(rest)
+        return frozenset(told)
+
+    async def of_unknown(self, parts: Sequence[Part]) -> None:
+        """Tells of those among the parts whose fate nobody knows, the oldest first (`parts`: newest first).
+
+        One that becomes unknown again, because it was sent again, is told of again. Raises StoreError.
+        """
+        doubtful = [part for part in reversed(parts) if part.state is PartState.UNKNOWN]
+        troubles = {f"told:{p.key}:{p.attempts}": trouble_with(p, UNKNOWN, p.error) for p in doubtful}
+        await self.each(troubles, "delivery.trouble_unknown_more")
+
+    async def _begin(self, name: str, standing: str | None) -> bool:
+        now = self.clock.now()
+        if standing is not None:
+            since = datetime.fromisoformat(standing.removeprefix(_TELLING))
+            if abs(now - since) < TELLING_LASTS:  # one from the future is a clock's that was put back
+                return False
+        return await self.notes.swap_note(name, standing, f"{_TELLING}{now.isoformat()}")
+
+    async def _tell(self, trouble: Trouble, names: Sequence[str]) -> bool:
+        if not await tell_operator(self.tell, trouble):
+            return False
+        for name in names:
+            await self.notes.keep_note(name, self.clock.now().isoformat())
+        return True
+
+
+_TELLING = "telling "  # and since when: how the note of a trouble begins until it was told
+
+
 class Turns:
     """One delivery at a time in each chat, in the order in which they came: the parts of two answers or of two reports
     do not mix. An answer waits for no report: at most for one of its parts that is being posted.
@@ -93,13 +159,17 @@ class Turns:
 class Courier:
     """What sending needs. `channels` gives the channel of an address, also of one that a chat has moved to."""
 
-    store: Ledger
+    store: Store
     channels: Callable[[Address], Channel]
     clock: Clock
     tell: Tell
     patience: Patience = field(default_factory=Patience)
     turns: Turns = field(default_factory=Turns)
     telemetry: Telemetry = field(default_factory=NoTelemetry)
+
+    @property
+    def teller(self) -> Teller:
+        return Teller(self.tell, self.store, self.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +394,17 @@ class _Attempt:
         if verdict.state is PartState.UNKNOWN:
             self.courier.telemetry.count("parts_unknown", platform=self.address.platform.value)
         if verdict.trouble is not None:
-            part = await self.courier.store.part(self.part.key) or self.part  # with the attempt that this was
-            await tell_operator(self.courier.tell, trouble_with(part, verdict.trouble, verdict.error))
+            await self._tell(verdict.trouble, verdict.error)
+
+    async def _tell(self, trouble: str, error: str) -> None:
+        part = await self.courier.store.part(self.part.key) or self.part  # with the attempt that this was
+        if trouble != UNKNOWN:
+            await tell_operator(self.courier.tell, trouble_with(part, trouble, error))
+            return
+        try:
+            await self.courier.teller.of_unknown([part])
+        except StoreError as cause:
+            logger.warning("operator not told yet: %s", cause, extra={"part": part.key})  # a pass of the schedule does
 
     async def _write(self, verdict: Verdict) -> bool:
         """A lost record would make a sent part unknown: a store that has trouble is asked again within the lease."""
@@ -389,13 +468,16 @@ async def _uninterrupted(work: Coroutine[Any, Any, T], seconds: float) -> T:
                 await asyncio.gather(task, return_exceptions=True)
 
 
-async def tell_operator(tell: Tell, trouble: Trouble) -> None:
-    """Tells; that it fails stops nothing."""
+async def tell_operator(tell: Tell, trouble: Trouble) -> bool:
+    """Tells; that it fails stops nothing, and is False."""
     try:
-        await tell(trouble)
+        async with asyncio.timeout(TELL_SECONDS):
+            await tell(trouble)
     except Exception:
         # The operator's channel is often the one in trouble; the ledger knows in any case.
         logger.exception("operator not told", extra={"trouble": trouble.key, **trouble.values})
+        return False
+    return True
 
 
 def trouble_with(part: Part, key: str, reason: str = "") -> Trouble:

@@ -21,14 +21,11 @@ from bot.models import Address, ArxivId, ChannelPlan, Meter, PlatformName, Profi
 from bot.report import compose
 from bot.report.document import Document
 from bot.terminal import demonstration, objects, pages, status
-from bot.terminal.deliveries import OPEN, listed, worth_showing
+from bot.terminal.deliveries import OPEN, listed, worth_reading
 from bot.terminal.progress import shown
 from handlers import parsing
 
 logger = logging.getLogger(__name__)
-
-DELIVERIES_SHOWN = 20
-DELIVERIES_READ = 500  # answers are many, and shown only where they want a word
 
 
 async def demo(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
@@ -106,7 +103,7 @@ async def deliveries(loaded: config.Loaded, arguments: argparse.Namespace) -> in
             await delivery.settle(app.store, arguments.drop, delivery.Settling.DROP, app.clock.now())
             print(words("cli.dropped", part=arguments.drop))
             return status.DONE
-        listed(worth_showing(await app.store.deliveries(DELIVERIES_READ), DELIVERIES_SHOWN), words, sys.stdout)
+        listed(await worth_reading(app.store), words, sys.stdout)
         return status.DONE
 
 

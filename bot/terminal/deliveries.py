@@ -4,11 +4,23 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TextIO
 
-from bot.delivery import is_answer, is_placeholder, state_of
+from bot.delivery import TROUBLED_LOOKED_AT, is_answer, is_placeholder, state_of
+from bot.interfaces import Ledger
 from bot.models import Part, PartKind, PartState
 from bot.texts import Texts
 
 OPEN = frozenset({PartState.UNKNOWN, PartState.FAILED, PartState.PLANNED})
+SHOWN = 20  # deliveries beside those that have a part of which nobody knows
+READ = 500  # answers are many, and shown only where they want a word
+
+
+async def worth_reading(store: Ledger) -> tuple[Part, ...]:
+    """The parts of every delivery of which nobody knows whether it arrived whole, then those of the newest others."""
+    troubled = await store.troubled(TROUBLED_LOOKED_AT)
+    unknown = dict.fromkeys(part.delivery for part in troubled if part.state is PartState.UNKNOWN)
+    first = [part for key in unknown for part in await store.delivery(key)]
+    others = [part for part in await store.deliveries(READ) if part.delivery not in unknown]
+    return (*first, *worth_showing(others, SHOWN))
 
 
 def worth_showing(parts: Sequence[Part], most: int) -> tuple[Part, ...]:
@@ -23,7 +35,7 @@ def _wants_a_look(parts: Sequence[Part]) -> bool:
 
 
 def listed(parts: Sequence[Part], words: Texts, stream: TextIO) -> None:
-    """A line a delivery, newest first; under it the parts that want a word, with the keys that settle them."""
+    """A line a delivery, in the order given; under it the parts that want a word, with the keys that settle them."""
     if not parts:
         print(words("cli.no_deliveries"), file=stream)
     for _, group in groupby(parts, key=lambda part: part.delivery):
