@@ -6,7 +6,7 @@ process can go on where another one died.
 """
 
 from bot.delivery.sending import Courier, Patience, Tell, Trouble, current_address, deliver, tell_operator
-from bot.delivery.settling import GivenUp, Settling, drop, give_up, reopen, settle
+from bot.delivery.settling import Ending, GivenUp, Settling, abandon, drop, give_up, is_closed, reopen, settle
 from bot.delivery.standing import (
     LATE_AFTER,
     TROUBLED_LOOKED_AT,
@@ -34,11 +34,13 @@ __all__ = [
     "TROUBLED_LOOKED_AT",
     "UNFINISHED",
     "Courier",
+    "Ending",
     "GivenUp",
     "Patience",
     "Settling",
     "Tell",
     "Trouble",
+    "abandon",
     "answer_key",
     "arguments_of",
     "current_address",
@@ -50,6 +52,7 @@ __all__ = [
     "finished",
     "give_up",
     "is_answer",
+    "is_closed",
     "is_placeholder",
     "placeholder_key",
     "plan",
