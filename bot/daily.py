@@ -240,10 +240,12 @@ class Daily:
         return Planned(plan, name)
 
     async def retry(self, parts: Sequence[Part]) -> None:
-        """Puts what had failed back to be sent: it surely was not posted. The unknown is the operator's to settle."""
+        """Puts what had failed back to be sent, however old: it surely was not posted. The unknown is the operator's
+        to settle.
+        """
         for part in parts:
             if part.state is PartState.FAILED:
-                await self.courier.store.settle(part.key, PartState.PLANNED)
+                await self.courier.store.settle(part.key, PartState.PLANNED, self.courier.clock.now())
 
     async def _freeze(self, report: Report, plan: ChannelPlan, job: Job) -> None:
         due, now = job.due.get(plan.name), self.reporter.clock.now()

@@ -411,8 +411,11 @@ class Ledger(Protocol):
     async def record(self, key: str, owner: str, state: PartState, ids: Sequence[str] = (), error: str = "") -> bool:
         """Sending by `owner` -> `state` (PLANNED gives it back). False when `owner` no longer holds it."""
 
-    async def settle(self, key: str, state: PartState) -> bool:
-        """The operator's word on a part that is `unknown` or `failed`: PLANNED (send again) or DROPPED."""
+    async def settle(self, key: str, state: PartState, planned_at: datetime | None = None) -> bool:
+        """A word on a part that is `unknown` or `failed`: PLANNED (send again) or DROPPED.
+
+        `planned_at` is its new age; None leaves it as old as it is.
+        """
 
     async def close(self, address: Address, reason: str) -> None:
         """Nothing can be posted there any more, until `reopen` is called."""

@@ -580,8 +580,8 @@ class Part:
 
     `delivery` is "<report key>@<address>", of an answer "<request key>@<address>"; `key` is "<delivery>~<index>".
     `lease` is when another process may recover a part that is `sending`. `message_ids` are the platform's, as strings.
-    `late` marks a part of a late report. `planned_at` is when its content was frozen, `updated_at` when it was last
-    taken up for sending.
+    `late` marks a part of a late report. `planned_at` is when its content was frozen, or when somebody last said that
+    it is to be sent again; `updated_at` when it was last taken up for sending.
     """
 
     key: str

@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 from bot.delivery import (
     LATE_AFTER,
     TROUBLED_LOOKED_AT,
+    Ending,
     GivenUp,
     Tell,
     Teller,
     Trouble,
+    abandon,
     arguments_of,
     current_address,
     day_settled,
@@ -31,7 +33,7 @@ from bot.delivery import (
 from bot.errors import StoreError
 from bot.interfaces import Clock, Engine, NoTelemetry, Store, Telemetry
 from bot.lists import SATURDAY, previous_weekday
-from bot.models import Address, ChannelPlan, ReportKey
+from bot.models import Address, ChannelPlan, PartState, ReportKey
 from bot.pulse import Pulse, passes
 
 logger = logging.getLogger(__name__)
@@ -178,8 +180,8 @@ class Schedule:
     pulse: Pulse | None = None
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _wanted: dict[_Report, Due] = field(default_factory=dict)
-    _since: datetime | None = None
     _pruned_on: date | None = None
+    _began: datetime | None = None
 
     async def run(self) -> None:
         """Makes its passes until it is cancelled."""
@@ -191,16 +193,14 @@ class Schedule:
         Last, it tells of parts whose fate nobody knows, where who found that out could not.
         """
         now = self.clock.now()
-        self._since = self._since or now
+        self._began = self._began or now
         wanted = await self._open(now)
         seen = [await self._submit("report", job.key, job.arguments()) for job in _jobs(wanted)]
         covered = {delivery_key(ReportKey(e.day, e.plan.profile.name, e.plan.language), e.plan.address) for e in wanted}
         for key in await self.store.unfinished():
             if is_placeholder(key) or _any_edition(key) in covered:
                 continue  # whoever answers the request looks after it, or the report's job delivers it
-            if (reason := await self._hopeless(key, now)) is not None:
-                await give_up(key, self.store, now, self.tell, reason)
-            else:
+            if await self._goes_on(key, now):
                 seen.append(await self._submit("deliver", f"deliver:{key}", arguments_of(key)))
         self._pauses = {name: pause for name, pause in self._pauses.items() if name in seen}
         await self._prune(now.date())
@@ -244,12 +244,28 @@ class Schedule:
     async def _is_closed(self, plan: ChannelPlan) -> bool:
         return await self.store.closed(await current_address(plan.address, self.store)) is not None
 
+    async def _goes_on(self, key: str, now: datetime) -> bool:
+        """Is a delivery still worked on? What of it is hopeless is given up.
+
+        What was being sent when its process died is looked up, however old it is, for as long as what is new is sent:
+        perhaps no process ran since. Where no channel wants it, nobody looks.
+        """
+        if (reason := await self._hopeless(key, now)) is None:
+            return True
+        ending = Ending(self.store, self.tell, self.telemetry)
+        await give_up(key, ending, now, reason)
+        if reason is GivenUp.EXPIRED and self._began is not None and now - self._began <= self.catch_up:
+            states = {part.state for part in await self.store.delivery(key)}
+            return PartState.SENDING in states and PartState.PLANNED not in states
+        await abandon(key, ending, now)
+        return False
+
     async def _hopeless(self, key: str, now: datetime) -> GivenUp | None:
         """Why the rest of a delivery is not sent any more, None when it is."""
         parts = await self.store.delivery(key)
         planned = parts[0].planned_at
         # What was planned since we started may be wanted by newer settings than ours: another process has them.
-        is_older = planned is None or (self._since is not None and planned <= self._since)
+        is_older = planned is None or (self._began is not None and planned <= self._began)
         if self.known and is_older and not is_answer(key) and not await self._is_wanted(key, parts[0].address):
             return GivenUp.UNWANTED
         too_old = all(part.planned_at is not None and now - part.planned_at > self.catch_up for part in parts)

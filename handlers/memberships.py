@@ -27,8 +27,7 @@ class Memberships:
         store, chats = self.means.store, self.means.chats
         plans = await chats.plans_in(chat, name, store)
         for address in {chat, *[await delivery.current_address(plan.address, store) for plan in plans]}:
-            if may_post and await store.closed(address) is not None:
-                await store.reopen(address)
+            if may_post and await delivery.reopen(address, store, self.means.daily.courier.since):
                 logger.info("channel open again", extra={"address": str(address)})
         if not plans and not await chats.is_allowed(chat, store):
             await self._once(f"arrived:{chat}", Trouble("operator.stranger", {"chat": str(chat)}))

@@ -23,12 +23,12 @@ async def coded(means: Means, code: str) -> Part | None:
 
 async def settle(means: Means, part: Part, settling: Settling) -> bool:
     """Does what was said; False where it needs no word any more: somebody has spoken before."""
-    send = settling is Settling.SEND
-    if not await means.store.settle(part.key, PartState.PLANNED if send else PartState.DROPPED):
+    if settling is Settling.DROP:
+        return await means.store.settle(part.key, PartState.DROPPED)
+    if not await means.store.settle(part.key, PartState.PLANNED, means.clock.now()):
         return False
-    if send:
-        await means.store.reopen(await delivery.current_address(part.address, means.store))
-        await means.send(part.delivery)
+    await delivery.reopen(part.address, means.store, means.daily.courier.since)
+    await means.send(part.delivery)
     return True
 
 

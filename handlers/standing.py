@@ -122,7 +122,7 @@ async def report(means: Means, request: Request, progress: Progress) -> Answered
     day = wanted or schedule.default_day(request.asked_at, means.list_day)
     plans = await means.plans_of(request)
     for plan in plans:
-        await means.store.reopen(await delivery.current_address(plan.address, means.store))
+        await delivery.reopen(plan.address, means.store, means.daily.courier.since)
     started = means.clock.now()
     async with means.slot(request, progress):
         summary = await means.daily.run(Job(day, plans, exact=wanted is not None, retry=True), progress)
@@ -165,12 +165,12 @@ async def retry(means: Means, request: Request, progress: Progress) -> Answered:
         return await _settled(means, request, Settling.SEND)
     words, store = words_of(request.language, request.address.platform), means.store
     plans = await means.plans_of(request)
-    for plan in plans:
-        await store.reopen(await delivery.current_address(plan.address, store))
     chats = {request.address.chat, *(plan.address.chat for plan in plans)}
     here = [part for part in await store.troubled(delivery.TROUBLED_LOOKED_AT) if part.address.chat in chats]
     failed = [part for part in here if part.state is PartState.FAILED]
     await means.daily.retry(failed)
+    for plan in plans:
+        await delivery.reopen(plan.address, store, means.daily.courier.since)
     for key in dict.fromkeys(part.delivery for part in failed):
         await delivery.deliver(key, means.daily.courier)
     lines = [words("done.retried", count=len(failed)) if failed else words("done.retry_nothing")]

@@ -17,6 +17,7 @@ from bot.models import (
     Finding,
     Message,
     PartKind,
+    PartState,
     PlatformName,
 )
 from bot.report.document import Document, Links, text_of
@@ -318,6 +319,18 @@ async def test_what_failed_is_sent_when_it_is_run_again_by_hand(town):
     await town.store.reopen(TEAM.address)
     assert (await town.daily.run(Job(DAY, (TEAM,), retry=True))).deliveries[0].state is DeliveryState.SENT
     assert len(town.got(TEAM)) == 3
+
+
+async def test_what_is_run_again_by_hand_is_as_new_as_that(town):
+    town.at(TEAM.address).trouble = SendError("refused", Outcome.REFUSED)
+    [done] = (await town.daily.run(Job(DAY, (TEAM,)))).deliveries
+    town.clock.time += timedelta(days=1)
+    town.at(TEAM.address).trouble = SendError("no route", Outcome.NOT_SENT)
+    before = town.clock.now()
+    await town.daily.run(Job(DAY, (TEAM,), retry=True))
+    posts = [part for part in await town.store.delivery(done.key) if part.state is PartState.PLANNED]
+    assert posts
+    assert all(part.planned_at >= before for part in posts)
 
 
 async def test_two_channels_at_one_place_are_told_apart(town):

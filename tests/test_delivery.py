@@ -2,17 +2,20 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import delivery, texts
-from bot.delivery import Courier, Patience, Settling, Trouble
+from bot.delivery import Courier, Ending, GivenUp, Patience, Settling, Trouble
 from bot.errors import InputError, Outcome, SendError, StoreError
 from bot.interfaces import Errand, Store, Thread
 from bot.models import (
@@ -29,7 +32,9 @@ from bot.models import (
 )
 from bot.report.document import Document, Span
 from bot.store.sqlite import SqliteStore
+from bot.telemetry import Metrics
 from tests.fakes import DAY, NOW, FakeClock, a_plan, a_request, wait_until
+from tests.test_telemetry import value
 
 PLAN = a_plan()
 REPORT = ReportKey(DAY, "default", "zh")
@@ -69,7 +74,6 @@ class FakeChannel:
     edited: list[str] = field(default_factory=list)
     threads: list[Thread] = field(default_factory=list)
     since: list[datetime] = field(default_factory=list)
-    findings: Sequence[Finding] = ()
 
     def render(self, documents: Sequence[Document]) -> tuple[Message, ...]:
         first = documents[0].key
@@ -116,7 +120,7 @@ class FakeChannel:
         return False
 
     async def check(self) -> Sequence[Finding]:
-        return self.findings
+        return ()
 
 
 class Post:
@@ -129,6 +133,7 @@ class Post:
         self.told: list[Trouble] = []
         self.patience = Patience()
         self.addressed: list[Address] = []
+        self.metrics = Metrics()
 
     async def plan(self, *, late: bool = False, report: ReportKey = REPORT) -> tuple[Part, ...]:
         now = self.clock.now()
@@ -136,15 +141,18 @@ class Post:
         await self.store.plan(report, parts)
         return parts
 
-    def courier(self, store: Store | None = None) -> Courier:
-        async def tell(trouble: Trouble) -> None:
-            self.told.append(trouble)
+    async def tell(self, trouble: Trouble) -> None:
+        self.told.append(trouble)
 
+    def ending(self) -> Ending:
+        return Ending(self.store, self.tell, self.metrics)
+
+    def courier(self, store: Store | None = None) -> Courier:
         def channels(address: Address) -> FakeChannel:
             self.addressed.append(address)
             return self.channel
 
-        return Courier(store or self.store, channels, self.clock, tell, self.patience)
+        return Courier(store or self.store, channels, self.clock, self.tell, self.patience)
 
     async def deliver(self, store: Store | None = None) -> Delivery:
         return await delivery.deliver(KEY, self.courier(store))
@@ -1010,17 +1018,24 @@ async def test_what_cannot_be_settled_is_explained(post: Post, settling: Settlin
     assert await post.states() == allsent()
 
 
+async def test_what_is_sent_again_by_hand_is_as_new_as_the_word_that_said_so(post: Post):
+    post.channel.answers = [UNKNOWN]
+    await post.plan()
+    await post.deliver()
+    later = NOW + timedelta(days=3)
+    await delivery.settle(post.store, f"{KEY}~1", Settling.SEND, later)
+    assert [part.planned_at for part in await post.store.delivery(KEY)] == [NOW, later, NOW, NOW]
+
+
 async def test_a_delivery_that_is_too_late_is_given_up_and_can_still_be_sent(post: Post):
     post.channel.answers = [None, *[NOT_SENT] * 4]
     await post.plan()
     await post.deliver()
-    await post.store.claim(f"{KEY}~2", "dead", NOW, NOW)
-    courier = post.courier()
-    later = NOW + timedelta(hours=13)
     for _ in range(2):
-        await delivery.give_up(KEY, post.store, later, courier.tell)
-    assert await post.states() == {"0": "failed", "1": "sent", "2": "unknown", "3": "failed"}
+        await delivery.give_up(KEY, post.ending(), NOW + timedelta(hours=13))
+    assert await post.states() == {"0": "failed", "1": "sent", "2": "failed", "3": "failed"}
     assert [trouble.key for trouble in post.told] == ["delivery.trouble_expired"]
+    assert value(post.metrics, "reports_delivered_total", state="failed", platform="telegram") == 1
     await delivery.settle(post.store, KEY, Settling.SEND, NOW)
     await post.deliver()
     assert post.posts() == ["1", "2", "3"]
@@ -1029,21 +1044,174 @@ async def test_a_delivery_that_is_too_late_is_given_up_and_can_still_be_sent(pos
 async def test_giving_up_leaves_a_living_send_alone(post: Post):
     await post.plan()
     await post.store.claim(f"{KEY}~1", "alive", NOW, NOW + timedelta(seconds=30))
-    await delivery.give_up(KEY, post.store, NOW, post.courier().tell)
+    await delivery.give_up(KEY, post.ending(), NOW)
+    await delivery.abandon(KEY, post.ending(), NOW)
     assert await post.states() == {"0": "planned", "1": "sending", "2": "planned", "3": "planned"}
     assert post.told == []
-    await delivery.give_up(KEY, post.store, NOW + timedelta(seconds=31), post.courier().tell)
+
+
+async def test_giving_up_leaves_what_was_being_sent_to_be_looked_up(post: Post):
+    post.channel = FakeChannel(finds=True, posted=[f"{KEY}~1"])
+    await post.plan()
+    await post.store.claim(f"{KEY}~1", "dead", NOW, NOW)
+    later = post.clock.time = NOW + timedelta(hours=13)
+    await delivery.give_up(KEY, post.ending(), later)
+    assert await post.states() == {"0": "failed", "1": "sending", "2": "failed", "3": "failed"}
+    assert value(post.metrics, "reports_delivered_total", state="failed", platform="telegram") == 0, "not at its end"
+    await post.deliver()
+    assert (await post.states())["1"] == "sent"
+    assert post.posts() == ["1"]
+
+
+async def test_what_nobody_can_look_up_is_abandoned_and_counted(post: Post):
+    await post.plan()
+    await post.store.claim(f"{KEY}~1", "dead", NOW, NOW)
+    later = NOW + timedelta(seconds=31)
+    await delivery.give_up(KEY, post.ending(), later, GivenUp.UNWANTED)
+    for _ in range(2):
+        await delivery.abandon(KEY, post.ending(), later)
     assert await post.states() == {"0": "failed", "1": "unknown", "2": "failed", "3": "failed"}
-    assert len(post.told) == 1
+    assert [trouble.key for trouble in post.told] == ["delivery.trouble_unwanted"], "of the unknown, the pass tells"
+    assert value(post.metrics, "parts_unknown_total", platform="telegram") == 1
+    assert value(post.metrics, "reports_delivered_total", state="failed", platform="telegram") == 1
 
 
-@pytest.mark.parametrize(("level", "opens"), [("ok", True), ("warning", True), ("error", False)])
-async def test_a_closed_channel_opens_when_nothing_is_wrong_with_it_any_more(post: Post, level: str, *, opens: bool):
-    post.channel.findings = [Finding(level, "channels.team", "…")]  # type: ignore[arg-type]  # one of the three
-    assert not await delivery.reopen(post.channel, post.store)
+# --- a channel that works again
+
+SINCE = NOW - timedelta(hours=12)
+
+
+class Hooked:
+    """A store that runs `before` its call of one name, once."""
+
+    def __init__(self, store: SqliteStore, name: str, before: Callable[[], Awaitable[object]]) -> None:
+        self._store, self._name, self._before = store, name, before
+        self._is_done = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self._name or self._is_done:
+            return getattr(self._store, name)
+        self._is_done = True
+
+        async def call(*given: object) -> object:
+            await self._before()
+            return await getattr(self._store, name)(*given)
+
+        return call
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+class Dying:
+    """A store whose process is killed after so many calls, each of which counts."""
+
+    def __init__(self, store: SqliteStore, calls: int) -> None:
+        self._store, self.left = store, calls
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*given: object) -> object:
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+            return await getattr(self._store, name)(*given)
+
+        return call
+
+
+async def gone(post: Post) -> None:
+    """A report of which the first post found the channel closed."""
+    post.channel.answers = [GONE]
+    await post.plan()
+    await post.deliver()
+    assert await post.states() == dict.fromkeys("0123", "failed")
+
+
+async def test_what_failed_while_a_channel_was_closed_is_sent_when_it_opens(post: Post):
+    await gone(post)
+    assert await delivery.reopen(PLAN.address, post.store, SINCE)
+    assert await post.store.closed(PLAN.address) is None
+    assert await post.store.unfinished() == (KEY,)
+    assert (await post.deliver()).state is DeliveryState.SENT
+    assert post.posts() == ["1", "2", "3"]
+
+
+async def test_opening_what_is_open_sends_nothing_again(post: Post):
+    post.channel.answers = [REFUSED]
+    await post.plan()
+    await post.deliver()
+    assert not await delivery.reopen(PLAN.address, post.store, SINCE)
+    assert (await post.states())["1"] == "failed"
+
+
+async def test_what_is_too_old_unknown_elsewhere_or_held_a_place_stays_when_a_channel_opens(post: Post):
+    [old, *_] = await post.plan(report=replace(REPORT, edition=3))
+    post.clock.time += timedelta(seconds=1)
+    post.channel.address = replace(PLAN.address, topic=5)
+    [other, *_] = await post.plan(report=replace(REPORT, edition=2))
+    post.channel.address = PLAN.address
+    [lost, young, *_] = await post.plan()
+    request = a_request(address=PLAN.address)
+    [place] = delivery.plan_messages(
+        delivery.placeholder_key(request), post.channel, [Message(PartKind.POST, "", "{}")], request, post.clock.now()
+    )
+    await post.store.plan(None, [place])
+    for part in (other, old, lost, young, place):
+        await post.store.claim(part.key, "one", NOW, NOW)
+        await post.store.record(part.key, "one", PartState.UNKNOWN if part == lost else PartState.FAILED)
     await post.store.close(PLAN.address, "kicked")
-    assert await delivery.reopen(post.channel, post.store) is opens
-    assert (await post.store.closed(PLAN.address) is None) is opens
+    assert await delivery.reopen(PLAN.address, post.store, post.clock.now())
+    found = [await post.store.part(part.key) for part in (other, old, lost, young, place)]
+    assert [part.state.value for part in found if part] == ["failed", "failed", "unknown", "planned", "failed"]
+
+
+async def test_what_is_put_back_by_an_opening_is_as_old_as_it_was(post: Post):
+    await gone(post)
+    await delivery.reopen(PLAN.address, post.store, SINCE)
+    assert {part.planned_at for part in await post.store.delivery(KEY)} == {NOW}
+
+
+async def test_a_chat_that_has_moved_opens_where_it_is_now(post: Post):
+    await post.store.move(PLAN.address, "-100777")
+    await gone(post)
+    assert await post.store.closed(replace(PLAN.address, target="-100777")) is not None
+    assert await delivery.reopen(PLAN.address, post.store, SINCE)
+    assert await post.store.closed(replace(PLAN.address, target="-100777")) is None
+    assert await post.states() == dict.fromkeys("0123", "planned")
+
+
+async def test_whoever_is_killed_while_opening_leaves_it_to_the_next_one(post: Post):
+    await gone(post)
+    for calls in count():
+        await post.store.close(PLAN.address, "kicked")
+        await delivery.deliver(KEY, post.courier())  # a pass meanwhile
+        dying = Dying(post.store, calls)
+        with suppress(Killed):
+            await delivery.reopen(PLAN.address, dying, SINCE)
+            break
+        assert await delivery.is_closed(PLAN.address, post.store)
+        assert await delivery.reopen(PLAN.address, post.store, SINCE)
+        assert not await delivery.is_closed(PLAN.address, post.store)
+        assert await post.states() == dict.fromkeys("0123", "planned"), f"killed after {calls} calls"
+    assert calls > 8
+
+
+@pytest.mark.parametrize("name", ["claim", "record"])
+async def test_a_part_that_fails_as_closed_just_when_its_channel_opens_is_sent(post: Post, name: str):
+    await post.plan()
+    await post.store.close(PLAN.address, "kicked")
+    opening = Hooked(post.store, name, lambda: delivery.reopen(PLAN.address, post.store, SINCE))
+    assert (await post.deliver(opening)).state is DeliveryState.SENT
+    assert post.posts() == ["1", "2", "3"]
+
+
+async def test_a_part_that_finds_its_channel_gone_just_when_that_opens_is_sent(post: Post):
+    post.channel.answers = [GONE]
+    await post.plan()
+    opening = Hooked(post.store, "record", lambda: delivery.reopen(PLAN.address, post.store, SINCE))
+    assert (await post.deliver(opening)).state is DeliveryState.SENT
+    assert post.posts() == ["1", "2", "3"]
 
 
 # --- any sequence of troubles

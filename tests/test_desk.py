@@ -30,6 +30,7 @@ from bot.models import (
     PartKind,
     PartState,
     PlatformName,
+    ReportKey,
     Usage,
 )
 from bot.ondemand import OnDemand
@@ -897,6 +898,43 @@ async def test_a_removed_bot_is_noticed_once_and_posts_again_when_it_is_back(lob
     assert [trouble.key for trouble in lobby.told] == ["operator.left"]
     await lobby.desk.arrived(CHAT, may_post=True)
     assert await store.closed(CHAT) is None
+
+
+async def test_what_a_chat_missed_is_made_up_when_the_bot_is_back(lobby: Lobby, store: SqliteStore):
+    key = await missed(lobby, store)
+    await lobby.desk.arrived(CHAT, may_post=True)
+    assert {part.state for part in await store.delivery(key)} == {PartState.PLANNED}
+
+
+async def test_what_a_chat_missed_is_made_up_when_somebody_asks_there(lobby: Lobby, store: SqliteStore):
+    key = await missed(lobby, store)
+    taken = await lobby.ask("/help")
+
+    async def made_up() -> bool:
+        return {part.state for part in await store.delivery(key)} == {PartState.PLANNED}
+
+    await until(made_up)
+    assert await store.closed(CHAT) is None
+    assert taken.requests
+
+
+async def test_what_a_chat_missed_is_counted_and_sent_by_retry(lobby: Lobby, store: SqliteStore):
+    key = await missed(lobby, store)
+    answers = await lobby.answered("/retry", user=ADMIN)
+    assert ZH("done.retried", count=1) in answers
+    assert {part.state for part in await store.delivery(key)} == {PartState.SENT}
+
+
+async def missed(lobby: Lobby, store: SqliteStore) -> str:
+    """A report that came while the chat was closed; gives its delivery's key."""
+    await store.close(CHAT, "kicked")
+    parts = delivery.plan(
+        ReportKey(DAY, "default", "zh"), lobby.room(), (compose.line("report", ZH),), name="team", now=lobby.clock.now()
+    )
+    await store.plan(None, parts)
+    await delivery.deliver(parts[0].delivery, lobby.answering.courier)
+    assert {part.state for part in await store.delivery(parts[0].delivery)} == {PartState.FAILED}
+    return parts[0].delivery
 
 
 async def test_a_chat_with_a_new_id_is_still_the_one_of_the_settings(lobby: Lobby, store: SqliteStore):

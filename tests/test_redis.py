@@ -233,7 +233,7 @@ INTENTS: dict[str, Case] = {
     "give back": Case(
         lambda store: store.record(PART.key, "one", PartState.PLANNED), lambda store: store.part(PART.key)
     ),
-    "settle": Case(lambda store: store.settle(PART.key, PartState.PLANNED), lambda store: store.part(PART.key)),
+    "settle": Case(lambda store: store.settle(PART.key, PartState.PLANNED, LEASE), lambda store: store.part(PART.key)),
     "admit": Case(lambda store: store.admit(some_requests(2)), lambda store: store.open_requests()),
     "close_request": Case(
         lambda store: store.close_request(a_request().key, ANSWERED, some_parts()), lambda store: store.deliveries(9)

@@ -1,10 +1,12 @@
 """What `run` does beside its schedule: it notices a channel that is back, and goes on where something broke."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from bot import delivery
 from bot.app.platforms import Platforms
 from bot.app.running import for_ever, warm_up
 from bot.daily import Job
@@ -49,6 +51,36 @@ async def test_a_channel_that_gets_into_trouble_later_is_noticed_when_it_is_back
     assert await town.store.closed(TEAM.address) is None
     assert {part.state for part in await town.store.delivery(done.key)} == {"planned"}
     assert await platforms.states() == {"1001": "ok", "1002": "ok"}
+
+
+async def test_a_channel_whose_chat_has_moved_is_looked_at_where_it_is(town, platforms):
+    await wait_until(lambda: platforms.health == {"1001": "ok", "1002": "ok"})
+    moved = replace(TEAM.address, target="-100777")
+    await town.store.move(TEAM.address, moved.target)
+
+    async def wrong():
+        return [Finding("error", "telegram.token", "no such chat")]
+
+    town.at(TEAM.address).check = wrong
+    town.at(moved).trouble = SendError("kicked", Outcome.GONE)
+    await town.store.close(moved, "kicked")
+    await until_open(town, moved)
+    assert platforms.health["1001"] == "ok"
+
+
+async def test_an_opening_that_another_process_left_in_the_middle_is_done_again(town, platforms):
+    await wait_until(lambda: platforms.health == {"1001": "ok", "1002": "ok"})
+    town.at(TEAM.address).trouble = SendError("bad request", Outcome.REFUSED)
+    [done] = (await town.daily.run(Job(DAY, (TEAM,)))).deliveries
+    await town.store.keep_note(f"opening:{TEAM.address}", "begun")
+    await until_open(town, TEAM.address)
+    assert {part.state for part in await town.store.delivery(done.key)} == {"planned"}
+
+
+async def until_open(town, address):
+    async with asyncio.timeout(5):
+        while await delivery.is_closed(address, town.store):  # noqa: ASYNC110  # of a store nobody is told
+            await asyncio.sleep(0.005)
 
 
 async def test_a_store_that_is_down_for_a_moment_ends_no_watching(town, platforms, monkeypatch):

@@ -393,6 +393,50 @@ async def test_what_a_crash_left_for_a_channel_that_was_removed_since_is_given_u
     ]
 
 
+async def test_what_was_being_sent_when_everything_went_down_for_long_is_looked_up_and_the_rest_given_up(
+    store: SqliteStore,
+):
+    morning = Morning(store)
+    morning.schedule.plans = ()
+    key = await morning.plan()
+    await store.claim(f"{key}~2", "killed", SCHEDULED, SCHEDULED + timedelta(seconds=30))
+    assert await morning.look(13 * 60) == [f"deliver:{key}"]
+    assert [part.state.value for part in await store.delivery(key)] == ["failed", "failed", "sending", "failed"]
+    assert [trouble.key for trouble in morning.told] == ["delivery.trouble_expired"]
+
+
+async def test_what_cannot_be_looked_up_for_as_long_as_what_is_new_is_sent_is_unknown(store: SqliteStore):
+    morning = Morning(store)
+    morning.schedule.plans = ()
+    key = await morning.plan()
+    await store.claim(f"{key}~2", "killed", SCHEDULED, SCHEDULED + timedelta(seconds=30))
+    assert await morning.look(13 * 60) == [f"deliver:{key}"]
+    assert await morning.look(12 * 60) == [f"deliver:{key}"]
+    assert await morning.look(1) == []
+    assert [part.state.value for part in await store.delivery(key)] == ["failed", "failed", "unknown", "failed"]
+    assert [trouble.key for trouble in morning.told] == ["delivery.trouble_expired", "delivery.trouble_unknown"]
+
+
+async def test_a_late_delivery_that_a_process_is_sending_is_left_to_it(store: SqliteStore):
+    morning = Morning(store)
+    morning.schedule.plans = ()
+    key = await morning.plan()
+    later = SCHEDULED + timedelta(hours=13)
+    await store.claim(f"{key}~1", "alive", later, later + timedelta(seconds=30))
+    assert await morning.look(13 * 60) == []
+    assert {part.state for part in await store.delivery(key)} == {PartState.SENDING, PartState.PLANNED}
+
+
+async def test_what_was_sent_again_by_hand_is_not_given_up_by_the_next_pass(store: SqliteStore):
+    morning = Morning(store)
+    morning.schedule.plans = ()
+    key = await morning.plan()
+    await morning.look(13 * 60)
+    await delivery.settle(store, f"{key}~1", delivery.Settling.SEND, morning.clock.now())
+    assert await morning.look(1) == [f"deliver:{key}"]
+    assert await morning.look(13 * 60) == []
+
+
 async def test_with_the_schedule_off_what_was_left_for_a_known_channel_is_still_finished(store: SqliteStore):
     morning = Morning(store)
     key = await morning.plan()

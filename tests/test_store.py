@@ -570,6 +570,19 @@ async def test_the_operator_settles_what_is_unknown_or_failed_and_nothing_else(s
     assert states == [PartState.PLANNED, PartState.DROPPED, PartState.SENT]
 
 
+@pytest.mark.parametrize(("planned_at", "then"), [(None, NOW), (LEASE, LEASE)])
+async def test_a_part_that_is_settled_is_as_old_as_the_word_says(
+    store: Store, planned_at: datetime | None, then: datetime
+):
+    [part] = some_parts(1)
+    await store.plan(REPORT, [part])
+    await store.claim(part.key, "one", NOW, LEASE)
+    await store.record(part.key, "one", PartState.FAILED)
+    assert await store.settle(part.key, PartState.PLANNED, planned_at)
+    [found] = await store.delivery(part.delivery)
+    assert (found.planned_at, found.updated_at) == (then, NOW)
+
+
 async def test_a_settled_part_no_longer_belongs_to_who_sent_it(store: Store):
     [part] = some_parts(1)
     await store.plan(REPORT, [part])

@@ -376,6 +376,17 @@ async def test_deliveries_are_listed_and_settled(world, capsys):
     assert await do(world, "report", "--channel", "team") == 0
 
 
+async def test_what_failed_in_a_closed_channel_is_to_be_sent_again_when_check_finds_it_well(world, capsys):
+    world.telegram.faults.append(kicked())
+    assert await do(world, "report", "--channel", "team") == 1
+    await do(world, "check")
+    capsys.readouterr()
+    await do(world, "deliveries")
+    shown = capsys.readouterr().out
+    assert "失败" not in shown.partition("\n")[2]
+    assert shown.count("    未发完") == 3
+
+
 async def test_the_operator_hears_of_a_closed_channel(world, capsys):
     world.write(model=False, more='[operator]\nchannel = "lab"\n')
     world.telegram.faults.append(kicked())

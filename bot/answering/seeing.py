@@ -316,8 +316,8 @@ class Answering:
         counted = request.counted and not answered.free
         closing = Closing(answered.state, self.courier.clock.now(), answered.said, counted)
         key = delivery.answer_key(request)
-        if await self.store.closed(request.address) is not None:
-            await self.store.reopen(request.address)  # whoever asks here can be answered here, whatever was before
+        # Whoever asks here can be answered here, whatever was before.
+        await delivery.reopen(request.address, self.store, self.courier.since)
         if not await self.store.close_request(request.key, closing, self._parts(entry, answered)):
             logger.info("answered before", extra={"request": request.code})
             return

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from bot import delivery
 from bot.app.chatting import Handlers
@@ -38,18 +37,19 @@ class Platforms:
     async def _wants_a_look(self, plan: ChannelPlan) -> bool:
         try:
             address = await delivery.current_address(plan.address, self.app.store)
-            closed = await self.app.store.closed(address) is not None
+            closed = await delivery.is_closed(address, self.app.store)
         except BotError:
             return True  # the look itself says what is wrong with the store
         return closed or self.health.get(plan.name) != "ok"
 
     async def _look(self, plan: ChannelPlan) -> None:
         try:
-            channel = self.daily.courier.channels(plan.address)
+            address = await delivery.current_address(plan.address, self.app.store)
+            channel = self.daily.courier.channels(address)
             errors = [finding for finding in await channel.check() if finding.level == "error"]
             found = "; ".join(f"{finding.subject}: {finding.text}" for finding in errors)
-            if not errors and await delivery.reopen(channel, self.app.store):
-                await self._make_up(plan)
+            if not errors:
+                await delivery.reopen(address, self.app.store, self.daily.courier.since)
         except BotError as error:
             found = str(error)
         except Exception:
@@ -59,20 +59,7 @@ class Platforms:
             logger.error("channel in trouble: %s", found, extra={"channel": plan.name})
         self.health[plan.name] = "in trouble" if found else "ok"
 
-    async def _make_up(self, plan: ChannelPlan) -> None:
-        """What failed while the channel was closed is sent now, unless it is too old for that."""
-        since = self.app.clock.now() - catch_up(self.app)
-        parts = await self.app.store.troubled(delivery.TROUBLED_LOOKED_AT)
-        await self.daily.retry(
-            [p for p in parts if p.address == plan.address and p.planned_at and p.planned_at >= since]
-        )
-
     async def states(self) -> Mapping[str, str]:
         """For `/readyz`: a word a channel, no details."""
         hearing = {f"{name} commands": handlers.state for name, handlers in self.handlers.items()}
         return {plan.name: self.health.get(plan.name, "unknown") for plan in self.app.plans} | hearing
-
-
-def catch_up(app: App) -> timedelta:
-    """How long after its hour a missed report is still sent."""
-    return timedelta(hours=app.settings.schedule.catch_up_hours)

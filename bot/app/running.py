@@ -11,9 +11,9 @@ from bot.app.chatting import Chatting, answering_of
 from bot.app.ending import ENDING
 from bot.app.jobs import Jobs, engine_of
 from bot.app.places import Places
-from bot.app.platforms import Platforms, catch_up
+from bot.app.platforms import Platforms
 from bot.app.watching import metrics_page
-from bot.app.wiring import App, daily_of
+from bot.app.wiring import App, catch_up, daily_of
 from bot.errors import SettingsError
 from bot.interfaces import Engine, RunningModel
 from bot.pulse import AGAIN_SECONDS

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -132,8 +133,15 @@ async def posting(app: App, stream: TextIO | None = None) -> AsyncIterator[Daily
 def daily_of(app: App, places: Places) -> Daily:
     """The day's use cases at `places`."""
     operator = Operator.of(app.settings.operator.channel, app.plans, places.at)
-    courier = delivery.Courier(app.store, places.at, app.clock, operator.tell, telemetry=app.telemetry)
+    courier = delivery.Courier(
+        app.store, places.at, app.clock, operator.tell, telemetry=app.telemetry, catch_up=catch_up(app)
+    )
     return Daily(app.reporter, courier, app.links)
+
+
+def catch_up(app: App) -> timedelta:
+    """How long after its hour a missed report is still sent, and after its planning what failed is made up."""
+    return timedelta(hours=app.settings.schedule.catch_up_hours)
 
 
 def user_agent(settings: Settings) -> str:

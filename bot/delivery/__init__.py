@@ -6,7 +6,7 @@ process can go on where another one died.
 """
 
 from bot.delivery.sending import Courier, Patience, Tell, Teller, Trouble, current_address, deliver, tell_operator
-from bot.delivery.settling import GivenUp, Settling, drop, give_up, reopen, settle
+from bot.delivery.settling import Ending, GivenUp, Settling, abandon, drop, give_up, is_closed, reopen, settle
 from bot.delivery.standing import (
     LATE_AFTER,
     TROUBLED_LOOKED_AT,
@@ -34,12 +34,14 @@ __all__ = [
     "TROUBLED_LOOKED_AT",
     "UNFINISHED",
     "Courier",
+    "Ending",
     "GivenUp",
     "Patience",
     "Settling",
     "Tell",
     "Teller",
     "Trouble",
+    "abandon",
     "answer_key",
     "arguments_of",
     "current_address",
@@ -51,6 +53,7 @@ __all__ = [
     "finished",
     "give_up",
     "is_answer",
+    "is_closed",
     "is_placeholder",
     "placeholder_key",
     "plan",

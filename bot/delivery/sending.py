@@ -29,6 +29,8 @@ UNKNOWN = "delivery.trouble_unknown"
 TELL_SECONDS = 25.0  # for one telling: the operator's channel waits 3 s for its turn, and a send takes SEND_SECONDS
 TELLING_LASTS = timedelta(minutes=1)  # then a telling that nobody noted the end of is another process's to repeat
 MOST_TOLD = 5  # troubles of one kind in a pass that get a message each; the others share one
+CLOSED = "delivery.trouble_closed"
+CATCH_UP = timedelta(hours=12)  # how old a part may be that is still made up, where no setting says it
 MOST_MOVES = 5  # new IDs of one chat followed in a row; more is a circle
 
 
@@ -157,7 +159,9 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """What sending needs. `channels` gives the channel of an address, also of one that a chat has moved to."""
+    """What sending needs. `channels` gives the channel of an address, also of one that a chat has moved to;
+    `catch_up` is how long after its planning a part that failed is made up.
+    """
 
     store: Store
     channels: Callable[[Address], Channel]
@@ -166,6 +170,12 @@ class Courier:
     patience: Patience = field(default_factory=Patience)
     turns: Turns = field(default_factory=Turns)
     telemetry: Telemetry = field(default_factory=NoTelemetry)
+    catch_up: timedelta = CATCH_UP
+
+    @property
+    def since(self) -> datetime:
+        """What was planned before this moment is not made up any more."""
+        return self.clock.now() - self.catch_up
 
     @property
     def teller(self) -> Teller:
@@ -200,24 +210,24 @@ async def deliver(key: str, courier: Courier) -> Delivery:
                     break
         done = await courier.store.delivery(key)
         if finished(done) and not finished(standing):
-            _count(done, courier)
+            count(done, courier.telemetry, courier.clock.now())
     return summary(done)
 
 
-def _count(done: Sequence[Part], courier: Courier) -> None:
+def count(done: Sequence[Part], telemetry: Telemetry, now: datetime) -> None:
     """What a dashboard learns of a delivery that has just come to its end."""
     first, state = done[0], summary(done).state
     platform = first.address.platform.value
     if is_placeholder(first.delivery):
         return
     if first.planned_at is not None:
-        seconds = (courier.clock.now() - first.planned_at).total_seconds()
+        seconds = (now - first.planned_at).total_seconds()
         kind = "answer" if is_answer(first.delivery) else "report"
-        courier.telemetry.observe("delivery_seconds", seconds, kind=kind, platform=platform)
+        telemetry.observe("delivery_seconds", seconds, kind=kind, platform=platform)
     if not is_answer(first.delivery):
-        courier.telemetry.count("reports_delivered", state=state.value, platform=platform)
+        telemetry.count("reports_delivered", state=state.value, platform=platform)
         if state is DeliveryState.LATE:
-            courier.telemetry.count("reports_late")
+            telemetry.count("reports_late")
 
 
 async def _bring_to_an_end(part: Part, courier: Courier, errand: Errand) -> bool:
@@ -260,7 +270,17 @@ async def _attempt(part: Part, courier: Courier, moment: float) -> Verdict | Non
     verdict = await (attempt.send(closed, thread) if is_planned else attempt.look_up("the process that sent it ended"))
     if verdict is not None and verdict.state is not PartState.SENDING:
         await attempt.record(verdict)
+        if verdict.trouble == CLOSED or (is_planned and closed is not None):
+            await _unless_open(part, address, courier.store)
     return verdict
+
+
+async def _unless_open(part: Part, address: Address, store: Ledger) -> None:
+    """Puts back a part that failed because its address was closed, where that was opened before the failure showed:
+    `reopen` has not seen it.
+    """
+    if await store.closed(address) is None:
+        await store.settle(part.key, PartState.PLANNED)
 
 
 @dataclass(slots=True)
@@ -347,7 +367,7 @@ class _Attempt:
                 return await self._look_for_post(str(error))
             case Outcome.GONE:
                 await self.courier.store.close(self.address, str(error))
-                return Verdict(PartState.FAILED, error=str(error), trouble="delivery.trouble_closed")
+                return Verdict(PartState.FAILED, error=str(error), trouble=CLOSED)
             case _:
                 trouble = None if self._is_link else "delivery.trouble_failed"
                 return Verdict(PartState.FAILED, error=str(error), trouble=trouble)

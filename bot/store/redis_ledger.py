@@ -76,6 +76,7 @@ local now = redis.call('HMGET', part, 'state', 'delivery')
 if not (now[1] == 'unknown' or now[1] == 'failed') then return 0 end
 tell()
 redis.call('HSET', part, 'state', a.state, 'owner', '')
+if a.planned_at then redis.call('HSET', part, 'planned_at', a.planned_at) end
 trouble(a.key, a.state)
 refresh(now[2])
 return 1
@@ -147,8 +148,9 @@ class RedisLedger:
         }
         return await self._server.once(_RECORD, arguments)
 
-    async def settle(self, key: str, state: PartState) -> bool:
-        return await self._server.once(_SETTLE, {"key": key, "state": state.value})
+    async def settle(self, key: str, state: PartState, planned_at: datetime | None = None) -> bool:
+        renewed = {} if planned_at is None else {"planned_at": str(micros(planned_at))}
+        return await self._server.once(_SETTLE, {"key": key, "state": state.value, **renewed})
 
     async def close(self, address: Address, reason: str) -> None:
         await self._server.put(("HSET", self._address(address), "closed", reason))

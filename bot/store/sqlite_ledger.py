@@ -26,7 +26,8 @@ _RECOVER = """UPDATE part SET owner = :owner, lease = :lease
 # The owner stays in the row: recording the same end once more (after a lost answer) is a success, not a lost part.
 _RECORD = """UPDATE part SET state = :state, lease = NULL, message_ids = :message_ids, error = :error
     WHERE key = :key AND owner = :owner AND state IN ('sending', :state)"""
-_SETTLE = "UPDATE part SET state = :state, owner = '' WHERE key = :key AND state IN ('unknown', 'failed')"
+_SETTLE = """UPDATE part SET state = :state, owner = '', planned_at = coalesce(:planned_at, planned_at)
+    WHERE key = :key AND state IN ('unknown', 'failed')"""
 _NEWEST = """SELECT * FROM part JOIN
         (SELECT delivery, max(id) AS newest FROM part GROUP BY delivery ORDER BY newest DESC LIMIT ?) USING (delivery)
     ORDER BY newest DESC, position"""
@@ -101,8 +102,9 @@ class SqliteLedger:
         values = {"key": key, "owner": owner, "state": state.value, "message_ids": message_ids, "error": error}
         return await self._file.change(_RECORD, values) == 1
 
-    async def settle(self, key: str, state: PartState) -> bool:
-        return await self._file.change(_SETTLE, {"key": key, "state": state.value}) == 1
+    async def settle(self, key: str, state: PartState, planned_at: datetime | None = None) -> bool:
+        values = {"key": key, "state": state.value, "planned_at": _micros(planned_at)}
+        return await self._file.change(_SETTLE, values) == 1
 
     async def close(self, address: Address, reason: str) -> None:
         await self._file.change(_CLOSE, {"address": str(address), "closed": reason})

@@ -14,6 +14,7 @@ from bot.app.running import only_shared
 from bot.app.running import run as run_until_told
 from bot.app.running import work as work_until_told
 from bot.app.watching import watched_by_the_operator
+from bot.app.wiring import catch_up
 from bot.daily import Job, Summary
 from bot.errors import InputError, Outcome, SendError
 from bot.interfaces import Brief
@@ -94,7 +95,8 @@ async def deliveries(loaded: config.Loaded, arguments: argparse.Namespace) -> in
     words = texts.load(loaded.settings.language)
     async with opened(loaded, Parts()) as app:
         if arguments.send:
-            key = await delivery.settle(app.store, arguments.send, delivery.Settling.SEND, app.clock.now())
+            now = app.clock.now()
+            key = await delivery.settle(app.store, arguments.send, delivery.Settling.SEND, now, catch_up(app))
             async with posting(app) as daily:
                 done = await delivery.deliver(key, daily.courier)
             print(words("cli.delivery", channel=done.channel, state=words(f"cli.state_{done.state}"), parts=done.parts))
@@ -212,7 +214,7 @@ def _refuse_days_without_lists(day: date, app: App) -> None:
 async def _open(app: App, plans: Sequence[ChannelPlan]) -> None:
     """Whoever runs a report by hand wants channels tried again that were given up."""
     for plan in plans:
-        await app.store.reopen(await delivery.current_address(plan.address, app.store))
+        await delivery.reopen(plan.address, app.store, app.clock.now() - catch_up(app))
 
 
 async def show(documents: Sequence[Document], stream: TextIO) -> None:

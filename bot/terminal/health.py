@@ -20,6 +20,7 @@ from bot import delivery
 from bot.app import App, Parts, opened
 from bot.app.places import Places
 from bot.app.stores import store_place
+from bot.app.wiring import catch_up
 from bot.errors import BotError, SettingsError
 from bot.models import ChannelPlan, Finding
 from bot.report.document import is_web_url
@@ -103,12 +104,13 @@ def _checks(app: App, store: checks.Check, places: Places) -> dict[str, checks.C
 
 def _channel(plan: ChannelPlan, app: App, places: Places) -> checks.Check:
     async def check() -> Sequence[Finding]:
-        channel = places.at(plan.address)
-        await delivery.reopen(channel, app.store)
+        address = await delivery.current_address(plan.address, app.store)
+        findings = await places.at(address).check()
+        if all(finding.level != "error" for finding in findings):
+            await delivery.reopen(address, app.store, app.clock.now() - catch_up(app))
         subject = f"channels.{plan.name}.target"
         return [
-            replace(finding, subject=subject) if finding.subject == str(plan.address) else finding
-            for finding in await channel.check()
+            replace(finding, subject=subject) if finding.subject == str(address) else finding for finding in findings
         ]
 
     return check
