@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from bot.errors import StoreError
 from bot.interfaces import Clock
 
 logger = logging.getLogger(__name__)
@@ -59,16 +60,28 @@ class Pulse:
 
 
 async def passes(look: Callable[[], Awaitable[None]], loop: str, clock: Clock, pulse: Pulse | None = None) -> None:
-    """Looks again and again until it is cancelled; a pass that fails is logged, and the next one comes sooner."""
+    """Looks again and again until it is cancelled; a pass that fails is logged, and the next one comes sooner.
+
+    A store that is gone is said once, and once that it is back.
+    """
+    is_away = False
     while True:
-        pause = PASS_SECONDS
+        pause = AGAIN_SECONDS
         try:
             await look()
-            if pulse:
-                pulse.beat(loop)
+        except StoreError as error:
+            if not is_away:
+                logger.warning("store is away: %s", error, extra={"loop": loop})
+            is_away = True
         except Exception:
             logger.exception("pass failed", extra={"loop": loop})
-            pause = AGAIN_SECONDS
+        else:
+            pause = PASS_SECONDS
+            if is_away:
+                logger.info("store is back", extra={"loop": loop})
+            is_away = False
+            if pulse:
+                pulse.beat(loop)
         await clock.sleep(pause)
 
 

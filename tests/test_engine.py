@@ -227,7 +227,7 @@ async def test_what_does_not_pass_is_given_up_after_a_few_tries(terms: Terms, ca
     engine = DocketEngine({"report": down}, terms=terms)
     async with engine.running():
         await engine.submit("report", "key", {})
-        await wait_until(lambda: "job failed: the disk is full" in caplog.text, 10.0)
+        await wait_until(lambda: "job failed, tried again by who wants it: the disk is full" in caplog.text, 10.0)
         assert down.tries == 4
 
 

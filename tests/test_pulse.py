@@ -1,4 +1,10 @@
-from bot.pulse import LONGEST_SECONDS, Pulse
+import asyncio
+import logging
+
+import pytest
+
+from bot.errors import StoreError
+from bot.pulse import AGAIN_SECONDS, LONGEST_SECONDS, PASS_SECONDS, Pulse, passes
 from tests.fakes import FakeClock
 
 
@@ -39,3 +45,24 @@ def test_a_process_that_is_ending_is_not_ready_whatever_its_loops_do():
     pulse = Pulse(FakeClock())
     pulse.end()
     assert pulse.troubles() == {"process": "ending"}
+
+
+async def test_a_store_that_is_away_is_said_once_and_once_that_it_is_back(caplog):
+    caplog.set_level(logging.INFO)
+    clock, looks = FakeClock(), 0
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks in (2, 3, 4):
+            raise StoreError("the store cannot be reached")
+        if looks == 6:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await passes(look, "schedule", clock)
+    assert [record.getMessage() for record in caplog.records] == [
+        "store is away: the store cannot be reached",
+        "store is back",
+    ]
+    assert clock.slept == [PASS_SECONDS, AGAIN_SECONDS, AGAIN_SECONDS, AGAIN_SECONDS, PASS_SECONDS]

@@ -498,7 +498,7 @@ async def test_the_loop_survives_a_pass_that_fails_and_stops_when_cancelled(
     morning.engine.error = StoreError("Redis is gone")
     running = asyncio.create_task(morning.schedule.run())
     await wait_until(lambda: len(morning.clock.slept) > 2)
-    assert "pass failed" in caplog.text
+    assert "store is away: Redis is gone" in caplog.text
     morning.engine.error = None
     await wait_until(lambda: bool(morning.engine.keys) and PASS_SECONDS in morning.clock.slept)
     running.cancel()

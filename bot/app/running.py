@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from bot import answering, schedule
+from bot import __version__, answering, schedule
 from bot.app.chatting import Chatting, answering_of
 from bot.app.ending import ENDING
 from bot.app.jobs import Jobs, engine_of
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 async def run(app: App) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError when the web port is taken."""
     load_prompts(app)
+    await look_at_store(app)
     app.pulse.expect(schedule.LOOP, answering.LOOP)
     async with AsyncExitStack() as stack:
         places = await stack.enter_async_context(
@@ -61,7 +62,8 @@ async def run(app: App) -> None:
         if app.llm:
             beside.append(warm_up(app.llm))
         _background(stack, beside)
-        logger.info("running", extra={"channels": len(app.plans), "web": f"http://{app.settings.web.host}:{port}"})
+        web = f"http://{app.settings.web.host}:{port}"
+        logger.info("running", extra={"version": __version__, "channels": len(app.plans), "web": web})
         await _ending()
         app.pulse.end()
         logger.info("stopping")
@@ -79,6 +81,7 @@ def only_shared(settings: Settings) -> None:
 async def work(app: App) -> None:
     """Runs jobs that other processes submit, until SIGTERM or SIGINT."""
     load_prompts(app)
+    await look_at_store(app)
     async with AsyncExitStack() as stack:
         places = await stack.enter_async_context(
             Places.opened(app.settings, app.clock, None, app.pacing, app.telemetry)
@@ -90,7 +93,7 @@ async def work(app: App) -> None:
         await stack.enter_async_context(_together(engine.running(), jobs.answering.running()))
         if app.llm:
             _background(stack, [warm_up(app.llm)])
-        logger.info("working")
+        logger.info("working", extra={"version": __version__})
         await _ending()
         logger.info("stopping")
 
@@ -104,6 +107,12 @@ async def _together(*contexts: AbstractAsyncContextManager[None]) -> AsyncIterat
         yield
     finally:
         await asyncio.gather(*(context.__aexit__(None, None, None) for context in contexts), return_exceptions=True)
+
+
+async def look_at_store(app: App) -> None:
+    """Says what of the store's server may lose what it is told, as `paperboy check` does: it costs reports, not now."""
+    for finding in await app.store.check():
+        logger.warning("%s: %s", finding.subject, finding.text)
 
 
 def load_prompts(app: App) -> None:

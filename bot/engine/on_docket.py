@@ -244,7 +244,8 @@ class DocketEngine:
             if error.retryable and not is_last:
                 logger.warning("job failed, tried again soon: %s", error, extra=extra)
                 raise
-            logger.error("job failed: %s", error, extra=extra)  # noqa: TRY400 - says it all
+            again = ", tried again by who wants it" if error.retryable else ""
+            logger.error("job failed%s: %s", again, error, extra=extra)  # noqa: TRY400 - says it all
         except Exception:
             logger.exception("job failed", extra=extra)
         finally:
