@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -831,6 +831,39 @@ async def test_a_store_that_stays_broken_ends_the_run_with_its_error(post: Post,
     assert (post.clock.now() > NOW) is retryable
 
 
+async def test_a_part_is_claimed_as_soon_as_the_store_is_back(post: Post):
+    troubles: list[Exception] = [StoreError("connection lost"), StoreError("connection lost")]
+
+    def away() -> None:
+        if troubles:
+            raise troubles.pop()
+
+    await post.plan()
+    found = await post.deliver(Meddling(post.store, "claim", away))  # type: ignore[arg-type]  # passes everything on
+    assert found.state is DeliveryState.SENT
+    assert post.clock.slept == [post.patience.poll] * 2
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_a_part_that_cannot_be_claimed_is_not_sent(post: Post, *, retryable: bool):
+    def broken() -> None:
+        raise StoreError("disk full", retryable=retryable)
+
+    await post.plan()
+    with pytest.raises(StoreError):
+        await post.deliver(Meddling(post.store, "claim", broken))  # type: ignore[arg-type]  # passes everything on
+    assert post.posts() == []
+    assert (post.clock.now() > NOW) is retryable
+
+
+async def test_a_delivery_of_unknown_age_is_counted_and_not_timed(post: Post):
+    parts = delivery.plan(REPORT, post.channel, DOCUMENTS, name=PLAN.name, now=NOW)
+    await post.store.plan(REPORT, [replace(part, planned_at=None) for part in parts])
+    await delivery.deliver(KEY, replace(post.courier(), telemetry=post.metrics))
+    assert value(post.metrics, "reports_delivered_total", state="sent", platform="telegram") == 1
+    assert value(post.metrics, "delivery_seconds_count", kind="report", platform="telegram") == 0
+
+
 # --- being stopped
 
 
@@ -1081,25 +1114,6 @@ async def test_what_nobody_can_look_up_is_abandoned_and_counted(post: Post):
 SINCE = NOW - timedelta(hours=12)
 
 
-class Hooked:
-    """A store that runs `before` its call of one name, once."""
-
-    def __init__(self, store: SqliteStore, name: str, before: Callable[[], Awaitable[object]]) -> None:
-        self._store, self._name, self._before = store, name, before
-        self._is_done = False
-
-    def __getattr__(self, name: str) -> Any:
-        if name != self._name or self._is_done:
-            return getattr(self._store, name)
-        self._is_done = True
-
-        async def call(*given: object) -> object:
-            await self._before()
-            return await getattr(self._store, name)(*given)
-
-        return call
-
-
 class Killed(BaseException):
     """The end of a process."""
 
@@ -1201,16 +1215,16 @@ async def test_whoever_is_killed_while_opening_leaves_it_to_the_next_one(post: P
 async def test_a_part_that_fails_as_closed_just_when_its_channel_opens_is_sent(post: Post, name: str):
     await post.plan()
     await post.store.close(PLAN.address, "kicked")
-    opening = Hooked(post.store, name, lambda: delivery.reopen(PLAN.address, post.store, SINCE))
-    assert (await post.deliver(opening)).state is DeliveryState.SENT
+    opening = Meddling(post.store, name, lambda: delivery.reopen(PLAN.address, post.store, SINCE))
+    assert (await post.deliver(opening)).state is DeliveryState.SENT  # type: ignore[arg-type]  # passes everything on
     assert post.posts() == ["1", "2", "3"]
 
 
 async def test_a_part_that_finds_its_channel_gone_just_when_that_opens_is_sent(post: Post):
     post.channel.answers = [GONE]
     await post.plan()
-    opening = Hooked(post.store, "record", lambda: delivery.reopen(PLAN.address, post.store, SINCE))
-    assert (await post.deliver(opening)).state is DeliveryState.SENT
+    opening = Meddling(post.store, "record", lambda: delivery.reopen(PLAN.address, post.store, SINCE))
+    assert (await post.deliver(opening)).state is DeliveryState.SENT  # type: ignore[arg-type]  # passes everything on
     assert post.posts() == ["1", "2", "3"]
 
 
