@@ -147,9 +147,10 @@ def test_what_differs_is_left_and_said(settings, tmp_path: Path, capsys: pytest.
     ],
 )
 def test_a_move_that_cannot_be_meant_is_one_line(
-    settings, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    settings, capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], said: str
 ):
     settings("sqlite:///paperboy.db")
+    (tmp_path / "paperboy.db").touch()
     assert main(["store", *arguments]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -158,8 +159,9 @@ def test_a_move_that_cannot_be_meant_is_one_line(
     assert len(printed.err.splitlines()) == 1
 
 
-def test_a_server_that_is_gone_is_one_line(settings, capsys: pytest.CaptureFixture[str]):
+def test_a_server_that_is_gone_is_one_line(settings, capsys: pytest.CaptureFixture[str], tmp_path: Path):
     settings("sqlite:///paperboy.db")
+    (tmp_path / "paperboy.db").touch()
     assert main(["store", "migrate", "--to", f"redis://127.0.0.1:{redis_standin.free_port()}/0"]) == 1
     assert "cannot be reached" in capsys.readouterr().err
 

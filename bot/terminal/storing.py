@@ -16,11 +16,10 @@ from bot.terminal.status import DEGRADED, DONE
 async def store(loaded: config.Loaded, arguments: argparse.Namespace) -> int:
     """Degraded where something differs and was left as it is there."""
     words = texts.load(loaded.settings.language)
-    if arguments.moving != "import" and not is_there(loaded):
-        place = store_place(loaded)
-        raise InputError(f"store.url: there is no store at {place}", key="cli.no_store", place=place)
     if arguments.moving == "migrate":
         return _told(await _migrate(loaded, arguments.to), words)
+    if arguments.moving == "export":
+        _must_be_there(loaded)
     async with opened_store(loaded) as opened:
         if arguments.moving == "import":
             return _told(await moving.import_(arguments.file, opened), words)
@@ -34,8 +33,15 @@ async def _migrate(loaded: config.Loaded, url: str) -> moving.Moved:
         raise SettingsError("--to: others can see arguments; put the password into PAPERBOY_STORE__PASSWORD")
     if store_place(loaded, url) == store_place(loaded):
         raise SettingsError("--to: this is the store of the settings; name another one")
+    _must_be_there(loaded)
     async with opened_store(loaded) as source, opened_store(loaded, url) as target:
         return await moving.migrate(source, target)
+
+
+def _must_be_there(loaded: config.Loaded) -> None:
+    if not is_there(loaded):
+        place = store_place(loaded)
+        raise InputError(f"store.url: there is no store at {place}", key="cli.no_store", place=place)
 
 
 def _told(moved: moving.Moved, words: texts.Texts) -> int:

@@ -168,7 +168,7 @@ class SlackHandlers:
         await asyncio.wait({taking}, timeout=TAKE_SECONDS)
         if taking.done():
             return taking.result()
-        logger.error("not taken in time: %s", asked.key)
+        logger.warning("not taken in time: %s", asked.key)
         taking.add_done_callback(lambda late: None if late.cancelled() else self._begin(late.result()))
         return None
 
