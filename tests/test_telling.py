@@ -11,7 +11,7 @@ import pytest
 
 from bot.app.jobs import Jobs
 from bot.delivery import Teller, Trouble
-from bot.delivery.sending import MOST_TOLD, TELLING_LASTS
+from bot.delivery.telling import MOST_TOLD, TELLING_LASTS
 from bot.errors import Outcome, SendError, SourceError, StoreError
 from bot.models import ChannelPlan, PartState
 from bot.schedule import ReportJob

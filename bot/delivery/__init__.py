@@ -5,7 +5,7 @@ where nobody can tell, it is `unknown`, the operator hears of it and settles it.
 process can go on where another one died.
 """
 
-from bot.delivery.sending import Courier, Patience, Tell, Teller, Trouble, current_address, deliver, tell_operator
+from bot.delivery.sending import Courier, Patience, current_address, deliver
 from bot.delivery.settling import Ending, GivenUp, Settling, abandon, drop, give_up, is_closed, reopen, settle
 from bot.delivery.standing import (
     LATE_AFTER,
@@ -28,6 +28,7 @@ from bot.delivery.standing import (
     state_of,
     summary,
 )
+from bot.delivery.telling import Tell, Teller, Trouble, tell_operator
 
 __all__ = [
     "LATE_AFTER",

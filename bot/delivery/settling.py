@@ -6,16 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import uuid4
 
-from bot.delivery.sending import (
-    CATCH_UP,
-    LEASE_SECONDS,
-    Tell,
-    count,
-    current_address,
-    tell_operator,
-    trouble_with,
-)
+from bot.delivery.sending import CATCH_UP, LEASE_SECONDS, count, current_address
 from bot.delivery.standing import TROUBLED_LOOKED_AT, UNFINISHED, finished, is_placeholder, planned
+from bot.delivery.telling import Tell, tell_operator, trouble_with
 from bot.errors import InputError
 from bot.interfaces import Ledger, NoTelemetry, Store, Telemetry
 from bot.models import Address, Part, PartState
