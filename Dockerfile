@@ -43,8 +43,8 @@ USER 10001:10001
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# A worker has no web port: it is well as long as it runs.
+# A worker, too, answers there.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import os,urllib.request as r; b'worker' in open('/proc/1/cmdline','rb').read().split(b'\\0') or r.urlopen('http://127.0.0.1:'+os.environ.get('PAPERBOY_WEB__PORT','8080')+'/healthz',timeout=4)"]
+    CMD ["python", "-c", "import os,urllib.request as r; r.urlopen('http://127.0.0.1:'+os.environ.get('PAPERBOY_WEB__PORT','8080')+'/healthz',timeout=4)"]
 ENTRYPOINT ["python", "-m", "bot"]
 CMD ["run"]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from bot.engine import LEASE_SECONDS, NAME
@@ -161,3 +162,23 @@ async def test_worker_needs_a_store_that_others_reach(tmp_path: Path):
     assert "store.url" in ended.err
     assert "redis://" in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+async def test_a_worker_says_how_it_is_and_works_without_a_page_where_its_port_is_taken(tmp_path: Path):
+    async with a_shared_town(tmp_path) as world, a_replica(world) as other, a_worker(other):
+        page = other.variables["PAPERBOY_WEB__PUBLIC_URL"]
+        async with aiohttp.ClientSession() as session:
+            end = time.monotonic() + PATIENCE
+            while not await is_ready(session, page):
+                assert time.monotonic() < end
+                await asyncio.sleep(0.1)
+            async with session.get(f"{page}/metrics") as answer:
+                assert 'paperboy_pass_age_seconds{loop="requests"}' in await answer.text()
+        async with a_worker(other) as second:
+            await wait_until(lambda: "no page of this worker: web.port: cannot listen" in second.said, PATIENCE)
+            assert not second.errors
+
+
+async def is_ready(session: aiohttp.ClientSession, page: str) -> bool:
+    async with session.get(f"{page}/readyz") as answer:
+        return answer.status == 200

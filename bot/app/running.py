@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from bot.interfaces import Engine, RunningModel
 from bot.pulse import AGAIN_SECONDS
 from bot.schedule import Schedule
 from bot.store.redis_url import is_redis
-from bot.web import Site, serving
+from bot.web import Health, Site, serving
 from config.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ async def run(app: App) -> None:
         jobs.answering = chatting.answering
         platforms.handlers = chatting.handlers
         port = await stack.enter_async_context(
-            serving(_site(app, platforms, engine), app.settings.web.host, app.settings.web.port, chatting.doors())
+            serving(
+                _site(app, platforms.states, engine), app.settings.web.host, app.settings.web.port, chatting.doors()
+            )
         )
         await stack.enter_async_context(_together(engine.running(), chatting.answering.running()))
         loop = Schedule(
@@ -79,9 +81,13 @@ def only_shared(settings: Settings) -> None:
 
 
 async def work(app: App) -> None:
-    """Runs jobs that other processes submit, until SIGTERM or SIGINT."""
+    """Runs jobs that other processes submit, until SIGTERM or SIGINT.
+
+    Its page is that of `run`, where the port is free.
+    """
     load_prompts(app)
     await look_at_store(app)
+    app.pulse.expect(answering.LOOP)
     async with AsyncExitStack() as stack:
         places = await stack.enter_async_context(
             Places.opened(app.settings, app.clock, None, app.pacing, app.telemetry)
@@ -90,12 +96,22 @@ async def work(app: App) -> None:
         jobs = Jobs(app, daily)
         engine = engine_of(app, jobs)
         jobs.answering = answering_of(app, daily, engine)[0]
+        web = app.settings.web
+        try:
+            await stack.enter_async_context(serving(_site(app, _no_platforms, engine), web.host, web.port))
+        except SettingsError as error:  # `run` has it, on the same machine
+            logger.warning("no page of this worker: %s", error)
         await stack.enter_async_context(_together(engine.running(), jobs.answering.running()))
         if app.llm:
             _background(stack, [warm_up(app.llm)])
         logger.info("working", extra={"version": __version__})
         await _ending()
+        app.pulse.end()
         logger.info("stopping")
+
+
+async def _no_platforms() -> Mapping[str, str]:
+    return {}
 
 
 @asynccontextmanager
@@ -125,14 +141,14 @@ def load_prompts(app: App) -> None:
             logger.error("broken prompt: %s", error)  # noqa: TRY400 - says it all
 
 
-def _site(app: App, platforms: Platforms, engine: Engine) -> Site:
+def _site(app: App, health: Health, engine: Engine) -> Site:
     token = app.settings.web.token
     return Site(
         store=app.store,
         links=app.links,
         language=app.settings.language,
         token=token.get_secret_value() if token else None,
-        health=platforms.states,
+        health=health,
         troubles=app.pulse.troubles,
         metrics=metrics_page(app, engine),
     )
