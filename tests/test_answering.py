@@ -12,6 +12,7 @@ import pytest
 
 from bot import delivery
 from bot.answering import JOB, Answered, Answering, Rhythm
+from bot.answering.seeing import STORE_BACK
 from bot.clock import SystemClock
 from bot.delivery import Courier, Patience, Trouble
 from bot.engine import Terms
@@ -341,6 +342,25 @@ async def test_an_error_is_one_line_with_a_code_in_the_askers_language(house: Ho
     await house.closed(request)
     assert room(house).answers == [f"No such paper: 2602.99999. Please check the ID. (code {request.code})"]
     assert await house.state(request) is RequestState.FAILED
+
+
+async def test_work_that_the_store_broke_is_done_again_when_it_is_back(house: House):
+    house.kitchen.gate.set()
+    house.kitchen.error = StoreError("the server is gone")
+    request = await house.ask()
+    await wait_until(lambda: len(house.kitchen.done) == 1)
+    house.kitchen.error = None
+    await house.closed(request, seconds=15.0)
+    assert await house.state(request) is RequestState.ANSWERED
+    assert room(house).answers == [f"answer to {request.paper}"]
+
+
+async def test_a_store_that_breaks_the_work_for_long_is_told(house: House):
+    house.kitchen.gate.set()
+    house.kitchen.error = StoreError("the server is gone")
+    request = await house.ask(language="en", asked_at=SystemClock().now() - STORE_BACK)
+    await house.closed(request)
+    assert "try again later" in room(house).answers[0]
 
 
 async def test_a_fault_of_ours_is_told_without_its_details(house: House, caplog: pytest.LogCaptureFixture):

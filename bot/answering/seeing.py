@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 LOOP = "requests"  # by that name, `Pulse` knows the look for open ones
 JOB = "answer"  # the engine's name for the work of this module
+STORE_BACK = timedelta(minutes=2)  # what fails for the store's sake is tried again for so long, then the asker is told
 STALE = timedelta(hours=12)  # who waited longer, because the bot was down, is told so and asks again
 JOIN_AGAIN_SECONDS = 5.0  # a job that ended just as somebody joined it is submitted again after this
 IN_ORDER_SECONDS = 120.0  # an answer waits no longer for one before it: the model gives up by then, too
@@ -161,7 +162,7 @@ class Answering:
         await asyncio.gather(*(entry.ended.wait() for entry in entries))
 
     async def _work(self, request: Request, progress: Progress) -> Answered:
-        """The answer, or in words why there is none."""
+        """The answer, or in words why there is none. Raises StoreError where the store may be back in a moment."""
         try:
             with (
                 working_on(request=request.code),
@@ -169,6 +170,9 @@ class Answering:
             ):
                 return await self.works[request.command](request, progress)
         except BotError as error:
+            waited = self.courier.clock.now() - request.asked_at
+            if isinstance(error, StoreError) and error.retryable and waited < STORE_BACK:
+                raise  # the engine tries again: whoever asked wants the answer, not to ask again
             logger.warning("request failed: %s", error, extra={"request": request.code, "command": request.command})
             return sorry(error, request)
         except Exception:
