@@ -16,7 +16,7 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 .DEFAULT_GOAL := help
 # Where it is set, every test process would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo run test coverage check chaos injection-live image lock clean
+.PHONY: help demo run test coverage whole check chaos injection-live image lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -33,6 +33,12 @@ test: $(DEV)  ## all tests
 coverage: $(DEV)  ## all tests with their coverage and its floors (half as slow again)
 	$(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 --cov --cov-report= --cov-fail-under=90 $(ARGS)
 	$(BIN)/python .ci/coverage_floors.py
+
+# Not all tests: tracing makes them half as slow again.
+WHOLE := answering daily deepdive delivery desk golden grounding schedule scoring settling telling
+whole: $(DEV)  ## that what decides who gets what is covered whole (half a minute)
+	$(BIN)/python -m pytest -n $$($(WORKERS)) --cov --cov-config=.ci/whole.ini --cov-report= $(WHOLE:%=tests/test_%.py)
+	$(BIN)/python .ci/coverage_floors.py --whole
 
 # Empty where all tests run next to it.
 FAST = $(BIN)/python -m pytest -n $$($(WORKERS)) --maxschedchunk=2 -m "not slow" $(ARGS)

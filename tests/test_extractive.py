@@ -93,6 +93,7 @@ def test_a_stem_finds_other_forms_but_colour_is_not_colourisation():
     assert stems("colorization") == stems("colorizing") != stems("color")
 
 
+@pytest.mark.no_cover  # several threads that begin at once: CPython 3.11 lets only one install its tracer
 def test_stems_are_the_same_when_several_threads_ask_at_once():
     written = [
         f"{word}{ending}" for word in ("generat", "relat", "classif") for ending in ("ion", "ional", "ing", "ed")

@@ -29,7 +29,7 @@ class Experiment:
 
 
 EXPERIMENTS = (
-    Experiment("kills", kills.of_the_day, quick=8, full=1_000),
+    Experiment("kills", kills.of_the_day, quick=6, full=1_000),
     Experiment("kills-requests", kills.of_requests, quick=2, full=300),
     Experiment("stopped", stopped.of_the_day, quick=0, full=100),
     Experiment("redis-restart", redis_down.restarts, quick=0, full=60),
