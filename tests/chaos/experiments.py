@@ -29,8 +29,8 @@ class Experiment:
 
 
 EXPERIMENTS = (
-    Experiment("kills", kills.of_the_day, quick=6, full=1_000),
-    Experiment("kills-requests", kills.of_requests, quick=2, full=300),
+    Experiment("kills", kills.of_the_day, quick=4, full=1_000),
+    Experiment("kills-requests", kills.of_requests, quick=1, full=300),
     Experiment("stopped", stopped.of_the_day, quick=0, full=100),
     Experiment("redis-restart", redis_down.restarts, quick=0, full=60),
     Experiment("redis-gone", redis_down.gone, quick=0, full=6),
