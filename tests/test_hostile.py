@@ -18,6 +18,7 @@ from bot.app.jobs import Jobs, engine_of
 from bot.app.places import Places
 from bot.app.wiring import Parts, daily_of, opened
 from bot.texts import load
+from handlers import desk
 from tests import slack_payloads as payloads
 from tests.chatting import a_town
 from tests.fakes import wait_until
@@ -146,6 +147,7 @@ async def answering(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     """All of `paperboy run` that answers people, in this process."""
     for name, value in world.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(desk, "TAKE_SECONDS", PATIENCE)  # a busy machine is not what is tried here
     loaded, clock = config.load(world.folder / "config.toml"), HastyClock()
     async with (
         opened(loaded, Parts(clock=clock)) as app,

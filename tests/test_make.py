@@ -36,6 +36,7 @@ def test_make_alone_says_what_there_is(make):
         "run",
         "test",
         "coverage",
+        "whole",
         "check",
         "chaos",
         "injection-live",
