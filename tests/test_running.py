@@ -8,7 +8,7 @@ import pytest
 
 from bot import delivery
 from bot.app.platforms import Platforms
-from bot.app.running import for_ever, warm_up
+from bot.app.running import for_ever, look_at_store, warm_up
 from bot.daily import Job
 from bot.errors import Outcome, SendError, StoreError
 from bot.models import DeliveryState, Finding
@@ -146,3 +146,22 @@ async def test_a_model_that_cannot_be_warmed_up_is_logged(caplog):
     await warm_up(SimpleNamespace(warm_up=broken))
     assert "model not warmed up" in caplog.text
     assert "no model library" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://127.0.0.1/0", ["store.url: the server forgets what it was told when it ends"]),
+        ("redis://127.0.0.1/1", ["store not looked at: gone"]),
+        ("sqlite:///paperboy.db", []),
+    ],
+)
+async def test_a_start_says_what_a_server_may_forget_and_goes_on(url: str, said: list[str], caplog):
+    async def check():
+        if url.endswith("/1"):
+            raise StoreError("gone")
+        return [Finding("error", "store.url", "the server forgets what it was told when it ends")]
+
+    settings = SimpleNamespace(store=SimpleNamespace(url=url))
+    await look_at_store(SimpleNamespace(settings=settings, store=SimpleNamespace(check=check)))  # type: ignore[arg-type]  # all it asks of an App
+    assert [record.getMessage() for record in caplog.records] == said
